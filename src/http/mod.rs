@@ -1,0 +1,15 @@
+//! Many HTTP requests at once, over any client.
+
+mod body;
+mod client;
+mod error;
+mod exchange;
+
+pub use body::{Body, Chunks};
+pub use client::{Capabilities, Client, ClientFn, Exchange, client_fn};
+pub use error::{ErrorKind, HttpError, TimeoutPhase};
+pub use exchange::{Deadline, ExchangePhase, Phases};
+
+pub use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header,
+};

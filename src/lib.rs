@@ -1,0 +1,15 @@
+//! Structured, bounded, runtime-agnostic async.
+
+#![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod primitives;
+
+#[cfg(feature = "http")]
+pub mod http;
+pub mod runtime;
+pub mod sync;
+pub mod task;
+
+pub use runtime::Runtime;
+pub use task::{CancellationToken, Task};

@@ -1,0 +1,335 @@
+//! The one door to async runtimes.
+//!
+//! A [`Runtime`] is a cheap, clonable handle that can start a task, sleep, tell the time and run
+//! a blocking closure. Operations of this crate that need one of these take it as an argument;
+//! nothing looks for a runtime by itself.
+//!
+//! Take the constructor of the runtime your program runs on:
+//!
+//! | Program | Constructor | Feature |
+//! |---|---|---|
+//! | tokio | [`tokio()`], or `Runtime::from(handle)` | `tokio` |
+//! | smol | [`smol()`], or [`executor()`] for an `Executor` of your own | `smol` |
+//! | async-std | [`async_std()`] | `async-std` |
+//! | none at all | [`threads()`] | `threads` |
+//! | tests with virtual time | [`Sim`](crate::sim::Sim) | `sim` |
+//!
+//! For any other, implement [`Spawner`] and [`Sleeper`] and hand them to [`Runtime::new`].
+//!
+//! # The contract
+//!
+//! What holds on every runtime, and what an implementation must keep for it to hold:
+//!
+//! * A runtime that can not run a task drops it. Whoever holds the [`Task`] then gets a
+//!   [`JoinError`](crate::task::JoinError) that says cancelled.
+//! * What this crate hands to a runtime never unwinds, neither when polled nor when dropped.
+//! * A future is dropped before its outcome can be seen.
+//! * Timers are never early. A sleep whose runtime has gone stays pending.
+//! * A [`Runtime`] works from every thread and from destructors.
+
+use std::any::Any;
+use std::fmt;
+use std::future::Future;
+use std::num::NonZeroUsize;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+pub use futures_core::future::BoxFuture;
+
+use crate::task::{BlockingTask, Task};
+
+/// Starts tasks. One of the two traits behind a [`Runtime`].
+///
+/// # Examples
+///
+/// A spawner that gives each task a thread of its own:
+///
+/// ```
+/// use untethered::runtime::{BoxFuture, Spawner};
+///
+/// struct ThreadEach;
+///
+/// impl Spawner for ThreadEach {
+///     fn spawn(&self, task: BoxFuture<'static, ()>) {
+///         std::thread::spawn(|| futures_lite::future::block_on(task));
+///     }
+/// }
+/// ```
+pub trait Spawner: Send + Sync + 'static {
+    /// Runs `task` to its end, or drops it.
+    ///
+    /// Must return at once and must not poll `task` on the caller's stack. The task never
+    /// unwinds. An implementation that can not run it (any more) drops it.
+    fn spawn(&self, task: BoxFuture<'static, ()>);
+
+    /// Runs `work` where it may block.
+    ///
+    /// By default on a pool of threads that this crate starts on first use. Neither running nor
+    /// dropping `work` unwinds. An implementation that can not run it drops it.
+    fn spawn_blocking(&self, work: Box<dyn FnOnce() + Send>) {
+        blocking::spawn(work);
+    }
+
+    /// How many tasks can run at the same moment: the number of worker threads.
+    ///
+    /// By default what the machine offers.
+    fn parallelism(&self) -> NonZeroUsize {
+        available_parallelism()
+    }
+}
+
+/// Tells the time and sleeps. One of the two traits behind a [`Runtime`].
+///
+/// Both methods must go by the same clock.
+pub trait Sleeper: Send + Sync + 'static {
+    /// The present moment. Never goes backwards.
+    fn now(&self) -> Instant;
+
+    /// A future that is ready at `deadline`, never before it.
+    ///
+    /// Dropping it frees the timer. It must be possible to create, poll and drop it on any thread.
+    fn sleep_until(&self, deadline: Instant) -> BoxFuture<'static, ()>;
+}
+
+/// A handle to an async runtime: starts tasks, sleeps, tells the time, runs blocking closures.
+///
+/// Clones share the same runtime. See the [module](self) for where to get one and for the
+/// contract that holds on each.
+///
+/// # Examples
+///
+/// ```
+/// # #[cfg(feature = "threads")] {
+/// use untethered::runtime;
+///
+/// let rt = runtime::threads(2);
+/// let task = rt.spawn(async { 6 * 7 });
+/// assert_eq!(futures_lite::future::block_on(task).unwrap(), 42);
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Runtime {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    spawner: Arc<dyn Spawner>,
+    sleeper: Arc<dyn Sleeper>,
+    unobserved: Arc<Hook>,
+}
+
+type Hook = dyn Fn(Unobserved) + Send + Sync;
+
+impl Runtime {
+    /// A runtime from its two halves.
+    pub fn new(spawner: impl Spawner, sleeper: impl Sleeper) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                spawner: Arc::new(spawner),
+                sleeper: Arc::new(sleeper),
+                unobserved: Arc::new(|unobserved| eprintln!("untethered: {unobserved}")),
+            }),
+        }
+    }
+
+    /// Starts `future` as a task of the runtime.
+    ///
+    /// The task starts by itself; awaiting the [`Task`] gives its output. Dropping the [`Task`]
+    /// cancels the future, [`Task::detach`] lets it go on alone.
+    pub fn spawn<F>(&self, future: F) -> Task<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let (task, body) = Task::new(future, self.clone());
+        self.inner.spawner.spawn(Box::pin(body));
+        task
+    }
+
+    /// Runs `work` on a thread where it may block.
+    ///
+    /// Awaiting the [`BlockingTask`] gives what `work` returned. Dropping it lets `work` go on.
+    /// `work` that is never run, because the runtime has gone, gives a cancelled
+    /// [`JoinError`](crate::task::JoinError).
+    pub fn spawn_blocking<F, T>(&self, work: F) -> BlockingTask<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let (task, body) = BlockingTask::new(work, self.clone());
+        self.inner.spawner.spawn_blocking(body);
+        task
+    }
+
+    /// The present moment by the runtime's clock.
+    pub fn now(&self) -> Instant {
+        self.inner.sleeper.now()
+    }
+
+    /// Sleeps for `duration`, counted from this call.
+    ///
+    /// Nought is ready at the first poll. A `duration` too long for the clock never ends.
+    pub fn sleep(&self, duration: Duration) -> Sleep {
+        Sleep::new(self.clone(), self.now().checked_add(duration))
+    }
+
+    /// Sleeps until `deadline`. One that has passed is ready at the first poll.
+    pub fn sleep_until(&self, deadline: Instant) -> Sleep {
+        Sleep::new(self.clone(), Some(deadline))
+    }
+
+    /// How many tasks can run at the same moment.
+    pub fn parallelism(&self) -> NonZeroUsize {
+        self.inner.spawner.parallelism()
+    }
+
+    /// The same runtime with `hook` for panics that no handle can report.
+    ///
+    /// It applies to what is started through the returned handle and its clones. By default each
+    /// gives one line on standard error. A panic of the hook itself is dropped.
+    #[must_use = "the hook belongs to the returned handle"]
+    pub fn on_unobserved(self, hook: impl Fn(Unobserved) + Send + Sync + 'static) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                spawner: self.inner.spawner.clone(),
+                sleeper: self.inner.sleeper.clone(),
+                unobserved: Arc::new(hook),
+            }),
+        }
+    }
+
+    pub(crate) fn report_unobserved(&self, payload: Box<dyn Any + Send>) {
+        crate::task::catch(|| (self.inner.unobserved)(Unobserved { payload })).ok();
+    }
+}
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runtime").finish_non_exhaustive()
+    }
+}
+
+/// A panic of a task whose handle was dropped or detached.
+///
+/// Goes to the hook of [`Runtime::on_unobserved`].
+pub struct Unobserved {
+    payload: Box<dyn Any + Send>,
+}
+
+impl Unobserved {
+    /// What the task panicked with.
+    pub fn into_panic(self) -> Box<dyn Any + Send> {
+        self.payload
+    }
+}
+
+impl fmt::Debug for Unobserved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Unobserved")
+            .field(&self.to_string())
+            .finish()
+    }
+}
+
+impl fmt::Display for Unobserved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a task that nobody waits for panicked")?;
+        match crate::task::panic_message(&*self.payload) {
+            Some(message) => write!(f, ": {message}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The future of [`Runtime::sleep`] and [`Runtime::sleep_until`].
+///
+/// Ready once its deadline has passed, and from then on at every poll. Dropping it frees the
+/// timer. [`reset`](Self::reset) moves the deadline, before or after it has passed.
+#[must_use = "futures do nothing unless awaited"]
+pub struct Sleep {
+    runtime: Runtime,
+    /// `None` lies beyond what the clock can say.
+    deadline: Option<Instant>,
+    timer: Timer,
+}
+
+enum Timer {
+    Unarmed,
+    Armed(BoxFuture<'static, ()>),
+    Elapsed,
+}
+
+impl Sleep {
+    fn new(runtime: Runtime, deadline: Option<Instant>) -> Self {
+        Self {
+            runtime,
+            deadline,
+            timer: Timer::Unarmed,
+        }
+    }
+
+    /// When the sleep ends. `None` if that lies beyond what the clock can say.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// Whether the deadline had passed when the sleep was last polled.
+    pub fn is_elapsed(&self) -> bool {
+        matches!(self.timer, Timer::Elapsed)
+    }
+
+    /// Moves the deadline to `duration` from now.
+    pub fn reset(&mut self, duration: Duration) {
+        self.deadline = self.runtime.now().checked_add(duration);
+        self.timer = Timer::Unarmed;
+    }
+
+    /// Moves the deadline to `deadline`.
+    pub fn reset_at(&mut self, deadline: Instant) {
+        self.deadline = Some(deadline);
+        self.timer = Timer::Unarmed;
+    }
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        let Some(deadline) = this.deadline else {
+            return Poll::Pending;
+        };
+        if let Timer::Unarmed = this.timer {
+            this.timer = if this.runtime.now() >= deadline {
+                Timer::Elapsed
+            } else {
+                Timer::Armed(this.runtime.inner.sleeper.sleep_until(deadline))
+            };
+        }
+        match &mut this.timer {
+            Timer::Armed(timer) => {
+                std::task::ready!(timer.as_mut().poll(cx));
+                this.timer = Timer::Elapsed;
+                Poll::Ready(())
+            }
+            _ => Poll::Ready(()),
+        }
+    }
+}
+
+impl fmt::Debug for Sleep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sleep")
+            .field("deadline", &self.deadline)
+            .field("elapsed", &self.is_elapsed())
+            .finish()
+    }
+}
+
+fn available_parallelism() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}
+
+mod blocking;

@@ -1,0 +1,31 @@
+//! Single tasks: their handles, how they end, and the token that asks them to.
+
+mod blocking;
+mod handle;
+mod join_error;
+mod outcome;
+mod token;
+
+pub use blocking::BlockingTask;
+pub use handle::{AbortHandle, Task};
+pub use join_error::JoinError;
+pub use token::{
+    CancellationToken, Cancelled, CancelledOwned, DropGuard, Reason, RunUntilCancelled,
+};
+
+pub(crate) use join_error::panic_message;
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Runs `f` and gives what it panicked with, if it did.
+///
+/// Whoever calls this must not look again at what `f` left half-changed, except to drop it.
+pub(crate) fn catch<T>(f: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
+    catch_unwind(AssertUnwindSafe(f))
+}
+
+/// Drops `value`; a panic in its destructor is handed back instead of unwinding.
+pub(crate) fn catch_drop<T>(value: T) -> Result<(), Box<dyn Any + Send>> {
+    catch(move || drop(value))
+}

@@ -1,0 +1,150 @@
+use std::mem;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use super::{JoinError, catch, catch_drop};
+use crate::primitives::Mutex;
+use crate::runtime::Runtime;
+
+/// Where a task leaves its outcome and where its handle waits for it.
+pub(super) struct Outcome<T> {
+    runtime: Runtime,
+    state: Mutex<State<T>>,
+}
+
+struct State<T> {
+    stage: Stage<T>,
+    /// Whether a handle is there to take the outcome.
+    held: bool,
+    /// Of whoever awaits the handle.
+    waiter: Option<Waker>,
+    /// Of the task itself, to be woken by an abort.
+    task: Option<Waker>,
+    aborted: bool,
+}
+
+enum Stage<T> {
+    Running,
+    Done(Result<T, JoinError>),
+    Taken,
+}
+
+impl<T> Outcome<T> {
+    pub(super) fn new(runtime: Runtime) -> Arc<Self> {
+        Arc::new(Self {
+            runtime,
+            state: Mutex::new(State {
+                stage: Stage::Running,
+                held: true,
+                waiter: None,
+                task: None,
+                aborted: false,
+            }),
+        })
+    }
+
+    /// Waits for the outcome and takes it.
+    pub(super) fn poll_take(&self, cx: &mut Context<'_>) -> Poll<Result<T, JoinError>> {
+        let mut state = self.state.lock();
+        match mem::replace(&mut state.stage, Stage::Taken) {
+            Stage::Done(result) => Poll::Ready(result),
+            Stage::Taken => {
+                drop(state);
+                panic!("a task's handle was polled after it gave its output")
+            }
+            Stage::Running => {
+                state.stage = Stage::Running;
+                let old = replace_waker(&mut state.waiter, cx);
+                drop(state);
+                catch_drop(old).ok();
+                Poll::Pending
+            }
+        }
+    }
+
+    pub(super) fn is_finished(&self) -> bool {
+        !matches!(self.state.lock().stage, Stage::Running)
+    }
+
+    /// Asks the task to drop its future when it is polled next.
+    pub(super) fn abort(&self) {
+        let mut state = self.state.lock();
+        state.aborted = true;
+        let task = state.task.take();
+        drop(state);
+        wake(task);
+    }
+
+    /// Whether an abort was asked for; if not, remembers whom to wake when it is.
+    pub(super) fn poll_aborted(&self, cx: &mut Context<'_>) -> bool {
+        let mut state = self.state.lock();
+        if state.aborted {
+            return true;
+        }
+        let old = replace_waker(&mut state.task, cx);
+        drop(state);
+        catch_drop(old).ok();
+        false
+    }
+
+    /// Makes the outcome visible. Only the first one counts.
+    pub(super) fn finish(&self, result: Result<T, JoinError>) {
+        let mut state = self.state.lock();
+        if !matches!(state.stage, Stage::Running) {
+            return;
+        }
+        let task = state.task.take();
+        let waiter = state.waiter.take();
+        if state.held {
+            state.stage = Stage::Done(result);
+            drop(state);
+        } else {
+            state.stage = Stage::Taken;
+            drop(state);
+            self.unobserved(result);
+        }
+        wake(waiter);
+        // A waker may run user code when it is dropped.
+        catch_drop(task).ok();
+    }
+
+    /// The handle is gone: nobody will take the outcome.
+    pub(super) fn release(&self) {
+        let mut state = self.state.lock();
+        state.held = false;
+        let waiter = state.waiter.take();
+        let stage = match &mut state.stage {
+            Stage::Running => None,
+            stage => Some(mem::replace(stage, Stage::Taken)),
+        };
+        drop(state);
+        catch_drop(waiter).ok();
+        if let Some(Stage::Done(result)) = stage {
+            self.unobserved(result);
+        }
+    }
+
+    fn unobserved(&self, result: Result<T, JoinError>) {
+        let payload = match result {
+            Ok(value) => catch_drop(value).err(),
+            Err(error) => error.into_panic().ok(),
+        };
+        if let Some(payload) = payload {
+            self.runtime.report_unobserved(payload);
+        }
+    }
+}
+
+/// Stores the waker of `cx`; gives the old one back, to be dropped outside the lock.
+fn replace_waker(slot: &mut Option<Waker>, cx: &Context<'_>) -> Option<Waker> {
+    match slot {
+        Some(old) if old.will_wake(cx.waker()) => None,
+        _ => slot.replace(cx.waker().clone()),
+    }
+}
+
+fn wake(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        catch(|| waker.wake()).ok();
+    }
+}

@@ -1,0 +1,450 @@
+use std::borrow::Cow;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock, Weak};
+use std::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
+use slab::Slab;
+
+use super::catch_drop;
+use crate::primitives::Mutex;
+use crate::primitives::atomic::{AtomicBool, Ordering};
+use crate::sync::{Key, WaitList, wake_all};
+
+/// A request to stop that tasks can look at and wait for.
+///
+/// Level-triggered: once cancelled it stays so. Clones are the same token. A
+/// [child](Self::child_token) is cancelled with its parent, but not the other way round. The
+/// first cancel gives the [`Reason`], later ones change nothing. Needs no runtime.
+///
+/// # Examples
+///
+/// ```
+/// use untethered::CancellationToken;
+///
+/// let token = CancellationToken::new();
+/// let child = token.child_token();
+/// token.cancel("config reload");
+/// token.cancel("too late to be the reason");
+/// assert_eq!(child.reason().unwrap().as_str(), "config reload");
+/// # futures_lite::future::block_on(async {
+/// child.cancelled().await;
+/// # });
+/// ```
+#[derive(Clone)]
+pub struct CancellationToken {
+    node: Arc<Node>,
+}
+
+struct Node {
+    /// Set last, under the lock: whoever sees it sees the reason too.
+    cancelled: AtomicBool,
+    reason: OnceLock<Reason>,
+    state: Mutex<State>,
+    parent: Option<Parent>,
+}
+
+struct State {
+    waiters: WaitList<()>,
+    children: Slab<Weak<Node>>,
+}
+
+struct Parent {
+    node: Arc<Node>,
+    /// Our place among its children. `None` if it was cancelled before we came.
+    key: Option<usize>,
+}
+
+/// How big an empty list of children may stay.
+const KEPT: usize = 64;
+
+impl CancellationToken {
+    /// A token that is not cancelled and has no parent.
+    pub fn new() -> Self {
+        Self {
+            node: Arc::new(Node::new(None)),
+        }
+    }
+
+    /// A token that is cancelled with this one, for the same reason.
+    ///
+    /// It may be cancelled alone. Dropping it leaves nothing behind in the parent.
+    pub fn child_token(&self) -> Self {
+        let node = Arc::new_cyclic(|child: &Weak<Node>| {
+            let mut state = self.node.state.lock();
+            let key = if self.is_cancelled() {
+                None
+            } else {
+                Some(state.children.insert(child.clone()))
+            };
+            drop(state);
+            Node::new(Some(Parent {
+                node: self.node.clone(),
+                key,
+            }))
+        });
+        // The parent may have been cancelled while the child could not be reached yet.
+        if let Some(reason) = self.reason() {
+            cancel_tree(node.clone(), &reason);
+        }
+        Self { node }
+    }
+
+    /// Asks whoever holds this token, or a child of it, to stop.
+    ///
+    /// When it returns, this token and all its descendants are cancelled and their waiters woken.
+    pub fn cancel(&self, reason: impl Into<Reason>) {
+        if !self.is_cancelled() {
+            cancel_tree(self.node.clone(), &reason.into());
+        }
+    }
+
+    /// Whether a stop was asked for.
+    pub fn is_cancelled(&self) -> bool {
+        self.node.is_cancelled()
+    }
+
+    /// Why, once cancelled.
+    pub fn reason(&self) -> Option<Reason> {
+        if self.is_cancelled() {
+            self.node.reason.get().cloned()
+        } else {
+            None
+        }
+    }
+
+    /// Waits until a stop is asked for.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: a dropped wait leaves nothing behind.
+    pub fn cancelled(&self) -> Cancelled<'_> {
+        Cancelled {
+            waiter: Waiter::new(&self.node),
+        }
+    }
+
+    /// As [`cancelled`](Self::cancelled), owning the token.
+    pub fn cancelled_owned(self) -> CancelledOwned {
+        CancelledOwned {
+            waiter: Waiter::new(self.node),
+        }
+    }
+
+    /// Runs `future` until it is done or a stop is asked for.
+    ///
+    /// `future` is polled before the token is looked at: what is ready is returned even if a stop
+    /// was asked for meanwhile. Gives `None` if the stop came first; `future` is dropped by then.
+    pub fn run_until_cancelled<F>(&self, future: F) -> RunUntilCancelled<'_, F::IntoFuture>
+    where
+        F: IntoFuture,
+    {
+        RunUntilCancelled {
+            future: Some(future.into_future()),
+            cancelled: self.cancelled(),
+        }
+    }
+
+    /// A guard that cancels the token when it is dropped.
+    pub fn drop_guard(self) -> DropGuard {
+        DropGuard { token: Some(self) }
+    }
+}
+
+impl Default for CancellationToken {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for CancellationToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CancellationToken")
+            .field("reason", &self.reason())
+            .finish()
+    }
+}
+
+impl Node {
+    fn new(parent: Option<Parent>) -> Self {
+        Self {
+            cancelled: AtomicBool::new(false),
+            reason: OnceLock::new(),
+            state: Mutex::new(State {
+                waiters: WaitList::new(),
+                children: Slab::new(),
+            }),
+            parent,
+        }
+    }
+
+    fn is_cancelled(&self) -> bool {
+        // Pairs with the release in `cancel_tree`: the reason is there when the flag is.
+        self.cancelled.load(Ordering::Acquire)
+    }
+
+    fn forget_child(&self, key: usize) {
+        let children = &mut self.state.lock().children;
+        // A cancel has emptied the list already.
+        children.try_remove(key);
+        if children.is_empty() && children.capacity() > KEPT {
+            *children = Slab::new();
+        }
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        // In a loop: a chain of ten thousand tokens must not be dropped by recursion.
+        let mut parent = self.parent.take();
+        while let Some(Parent { node, key }) = parent {
+            if let Some(key) = key {
+                node.forget_child(key);
+            }
+            parent = Arc::into_inner(node).and_then(|mut node| node.parent.take());
+        }
+    }
+}
+
+/// Cancels `root` and what descends from it, without recursion.
+fn cancel_tree(root: Arc<Node>, reason: &Reason) {
+    let mut pending = vec![root];
+    while let Some(node) = pending.pop() {
+        let mut wakers = Vec::new();
+        let mut state = node.state.lock();
+        if !node.is_cancelled() {
+            node.reason.set(reason.clone()).ok();
+            node.cancelled.store(true, Ordering::Release);
+            while let Some(served) = state.waiters.serve_first() {
+                wakers.extend(served.waker);
+            }
+        }
+        let children = std::mem::take(&mut state.children);
+        drop(state);
+        pending.extend(
+            children
+                .into_iter()
+                .filter_map(|(_, child)| child.upgrade()),
+        );
+        wake_all(wakers);
+    }
+}
+
+/// One wait for a node, however it is reached.
+struct Waiter<N: AsRef<Node>> {
+    node: N,
+    key: Option<Key>,
+}
+
+impl<N: AsRef<Node>> Waiter<N> {
+    fn new(node: N) -> Self {
+        Self { node, key: None }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let node = self.node.as_ref();
+        if node.is_cancelled() {
+            return Poll::Ready(());
+        }
+        let mut state = node.state.lock();
+        if node.is_cancelled() {
+            return Poll::Ready(());
+        }
+        let old = match &self.key {
+            Some(key) => state.waiters.update(key, cx),
+            None => {
+                self.key = Some(state.waiters.push((), cx.waker().clone()));
+                None
+            }
+        };
+        drop(state);
+        catch_drop(old).ok();
+        Poll::Pending
+    }
+}
+
+impl<N: AsRef<Node>> Drop for Waiter<N> {
+    fn drop(&mut self) {
+        if let Some(key) = self.key.take() {
+            let removed = self.node.as_ref().state.lock().waiters.remove(key);
+            catch_drop(removed.waker).ok();
+        }
+    }
+}
+
+/// The future of [`CancellationToken::cancelled`].
+#[must_use = "futures do nothing unless awaited"]
+pub struct Cancelled<'a> {
+    waiter: Waiter<&'a Arc<Node>>,
+}
+
+/// The future of [`CancellationToken::cancelled_owned`].
+#[must_use = "futures do nothing unless awaited"]
+pub struct CancelledOwned {
+    waiter: Waiter<Arc<Node>>,
+}
+
+impl Future for Cancelled<'_> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.waiter.poll(cx)
+    }
+}
+
+impl Future for CancelledOwned {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.waiter.poll(cx)
+    }
+}
+
+impl fmt::Debug for Cancelled<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cancelled").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for CancelledOwned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CancelledOwned").finish_non_exhaustive()
+    }
+}
+
+pin_project! {
+    /// The future of [`CancellationToken::run_until_cancelled`].
+    #[must_use = "futures do nothing unless awaited"]
+    pub struct RunUntilCancelled<'a, F> {
+        // `None` once it is done or given up.
+        #[pin]
+        future: Option<F>,
+        cancelled: Cancelled<'a>,
+    }
+}
+
+impl<F: Future> Future for RunUntilCancelled<'_, F> {
+    type Output = Option<F::Output>;
+
+    /// # Panics
+    ///
+    /// If polled again after it was ready.
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let future = this.future.as_mut().as_pin_mut();
+        let output = match future.expect("polled after it was ready").poll(cx) {
+            Poll::Ready(output) => Some(output),
+            Poll::Pending => {
+                std::task::ready!(this.cancelled.waiter.poll(cx));
+                None
+            }
+        };
+        this.future.set(None);
+        Poll::Ready(output)
+    }
+}
+
+impl<F> fmt::Debug for RunUntilCancelled<'_, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunUntilCancelled").finish_non_exhaustive()
+    }
+}
+
+/// Cancels its token when dropped. From [`CancellationToken::drop_guard`].
+#[derive(Debug)]
+#[must_use = "dropping the guard cancels the token"]
+pub struct DropGuard {
+    /// `None` once disarmed.
+    token: Option<CancellationToken>,
+}
+
+impl DropGuard {
+    /// Gives the token back without cancelling it.
+    pub fn disarm(mut self) -> CancellationToken {
+        self.token
+            .take()
+            .expect("only disarm takes it, and that consumes the guard")
+    }
+}
+
+impl Drop for DropGuard {
+    fn drop(&mut self) {
+        if let Some(token) = &self.token {
+            token.cancel("its guard was dropped");
+        }
+    }
+}
+
+/// Why something was cancelled: a short text, cheap to clone.
+///
+/// # Examples
+///
+/// ```
+/// use untethered::task::Reason;
+///
+/// let fixed = Reason::from("shutdown");
+/// let made = Reason::from(format!("signal {}", 15));
+/// assert_eq!(fixed.as_str(), "shutdown");
+/// assert_eq!(made.to_string(), "signal 15");
+/// ```
+#[derive(Clone)]
+pub struct Reason(Text);
+
+#[derive(Clone)]
+enum Text {
+    Static(&'static str),
+    Shared(Arc<str>),
+}
+
+impl Reason {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        match &self.0 {
+            Text::Static(text) => text,
+            Text::Shared(text) => text,
+        }
+    }
+}
+
+impl From<&'static str> for Reason {
+    fn from(text: &'static str) -> Self {
+        Self(Text::Static(text))
+    }
+}
+
+impl From<String> for Reason {
+    fn from(text: String) -> Self {
+        Self(Text::Shared(text.into()))
+    }
+}
+
+impl From<Cow<'static, str>> for Reason {
+    fn from(text: Cow<'static, str>) -> Self {
+        match text {
+            Cow::Borrowed(text) => text.into(),
+            Cow::Owned(text) => text.into(),
+        }
+    }
+}
+
+impl PartialEq for Reason {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for Reason {}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}

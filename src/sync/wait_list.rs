@@ -13,8 +13,8 @@ use crate::task::catch;
 /// Waiting allocates nothing once the slab has grown, and the slab is given back when all have
 /// gone.
 #[derive(Debug)]
-pub(crate) struct WaitList<T> {
-    entries: Slab<Entry<T>>,
+pub(crate) struct WaitList {
+    entries: Slab<Entry>,
     /// First and last of those that still queue.
     ends: Option<(usize, usize)>,
 }
@@ -24,8 +24,7 @@ pub(crate) struct WaitList<T> {
 pub(crate) struct Key(usize);
 
 #[derive(Debug)]
-struct Entry<T> {
-    data: T,
+struct Entry {
     waker: Option<Waker>,
     /// `None` once served.
     links: Option<Links>,
@@ -40,7 +39,7 @@ struct Links {
 /// How big an empty slab may stay.
 const KEPT: usize = 64;
 
-impl<T> WaitList<T> {
+impl WaitList {
     pub(crate) const fn new() -> Self {
         Self {
             entries: Slab::new(),
@@ -49,19 +48,17 @@ impl<T> WaitList<T> {
     }
 
     /// Queues a waiter behind all others.
-    pub(crate) fn push(&mut self, data: T, waker: Waker) -> Key {
+    pub(crate) fn push(&mut self, waker: Waker) -> Key {
         let before = self.ends.map(|(_, last)| last);
         let key = self.entries.insert(Entry {
-            data,
             waker: Some(waker),
             links: Some(Links {
                 before,
                 after: None,
             }),
         });
-        match before {
-            Some(last) => self.links_mut(last).after = Some(key),
-            None => {}
+        if let Some(last) = before {
+            self.links_mut(last).after = Some(key);
         }
         self.ends = Some((self.ends.map_or(key, |(first, _)| first), key));
         Key(key)
@@ -72,20 +69,24 @@ impl<T> WaitList<T> {
         self.ends.is_none()
     }
 
-    /// What the first in the queue brought with it.
-    pub(crate) fn first(&self) -> Option<&T> {
-        self.ends.map(|(first, _)| &self.entries[first].data)
+    /// Whether the waiter is the first in the queue.
+    pub(crate) fn is_first(&self, key: &Key) -> bool {
+        self.ends.is_some_and(|(first, _)| first == key.0)
     }
 
-    /// Serves the first in the queue. Its entry stays for it to find.
-    pub(crate) fn serve_first(&mut self) -> Option<Served<'_, T>> {
+    /// Whom to wake so that the first in the queue looks again. It stays in the queue.
+    pub(crate) fn take_first_waker(&mut self) -> Option<Waker> {
+        let (first, _) = self.ends?;
+        self.entries[first].waker.take()
+    }
+
+    /// Serves the first in the queue: its entry stays for it to find. `None` if nobody queues,
+    /// else whom to wake.
+    #[must_use = "wake it outside the lock"]
+    pub(crate) fn serve_first(&mut self) -> Option<Option<Waker>> {
         let (first, _) = self.ends?;
         self.unlink(first);
-        let entry = &mut self.entries[first];
-        Some(Served {
-            waker: entry.waker.take(),
-            data: &mut entry.data,
-        })
+        Some(self.entries[first].waker.take())
     }
 
     /// Whether the waiter was taken off the queue.
@@ -103,7 +104,7 @@ impl<T> WaitList<T> {
     }
 
     /// Removes the waiter's entry, queued or served.
-    pub(crate) fn remove(&mut self, key: Key) -> Removed<T> {
+    pub(crate) fn remove(&mut self, key: Key) -> Removed {
         let served = self.is_served(&key);
         if !served {
             self.unlink(key.0);
@@ -113,7 +114,6 @@ impl<T> WaitList<T> {
             self.entries = Slab::new();
         }
         Removed {
-            data: entry.data,
             served,
             waker: entry.waker,
         }
@@ -155,16 +155,8 @@ impl<T> WaitList<T> {
     }
 }
 
-/// The waiter that was just served.
-pub(crate) struct Served<'a, T> {
-    /// To be woken outside the lock.
-    pub(crate) waker: Option<Waker>,
-    pub(crate) data: &'a mut T,
-}
-
 /// What is left of a waiter.
-pub(crate) struct Removed<T> {
-    pub(crate) data: T,
+pub(crate) struct Removed {
     /// Whether it had been served.
     pub(crate) served: bool,
     /// To be dropped outside the lock.

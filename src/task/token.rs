@@ -47,7 +47,7 @@ struct Node {
 }
 
 struct State {
-    waiters: WaitList<()>,
+    waiters: WaitList,
     children: Slab<Weak<Node>>,
 }
 
@@ -217,8 +217,8 @@ fn cancel_tree(root: Arc<Node>, reason: &Reason) {
         if !node.is_cancelled() {
             node.reason.set(reason.clone()).ok();
             node.cancelled.store(true, Ordering::Release);
-            while let Some(served) = state.waiters.serve_first() {
-                wakers.extend(served.waker);
+            while let Some(waker) = state.waiters.serve_first() {
+                wakers.extend(waker);
             }
         }
         let children = std::mem::take(&mut state.children);
@@ -255,7 +255,7 @@ impl<N: AsRef<Node>> Waiter<N> {
         let old = match &self.key {
             Some(key) => state.waiters.update(key, cx),
             None => {
-                self.key = Some(state.waiters.push((), cx.waker().clone()));
+                self.key = Some(state.waiters.push(cx.waker().clone()));
                 None
             }
         };

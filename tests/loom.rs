@@ -1,0 +1,175 @@
+//! Every order in which threads can meet in the locks of the crate.
+//!
+//! ```text
+//! RUSTFLAGS="--cfg untethered_loom" cargo test --release --test loom
+//! ```
+#![cfg(untethered_loom)]
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Instant;
+
+use loom::future::block_on;
+use loom::sync::atomic::{AtomicUsize, Ordering};
+use loom::thread;
+use untethered::runtime::{BoxFuture, Sleeper, Spawner};
+use untethered::sync::Limit;
+use untethered::{CancellationToken, Runtime};
+
+struct Ignore;
+
+impl Wake for Ignore {
+    fn wake(self: Arc<Self>) {}
+}
+
+/// Polls once with a waker that nobody hears, then drops.
+fn poll_and_drop(future: impl Future) -> bool {
+    let waker = Waker::from(Arc::new(Ignore));
+    pin!(future)
+        .poll(&mut Context::from_waker(&waker))
+        .is_ready()
+}
+
+/// One thread of the model for each task; no timers.
+struct Threads;
+
+impl Spawner for Threads {
+    fn spawn(&self, task: BoxFuture<'static, ()>) {
+        thread::spawn(|| block_on(task));
+    }
+}
+
+impl Sleeper for Threads {
+    fn now(&self) -> Instant {
+        unreachable!("these models do not look at the clock")
+    }
+
+    fn sleep_until(&self, _deadline: Instant) -> BoxFuture<'static, ()> {
+        unreachable!("these models do not sleep")
+    }
+}
+
+#[test]
+fn a_slot_that_a_dropped_wait_was_given_goes_on() {
+    loom::model(|| {
+        let limit = Limit::new(1);
+        let permit = limit.try_acquire_owned().unwrap();
+        let impatient = thread::spawn({
+            let limit = limit.clone();
+            move || poll_and_drop(limit.acquire())
+        });
+        let patient = thread::spawn({
+            let limit = limit.clone();
+            move || drop(block_on(limit.acquire()))
+        });
+        drop(permit);
+        impatient.join().unwrap();
+        patient.join().unwrap();
+        assert_eq!(limit.available(), 1);
+    });
+}
+
+#[test]
+fn a_limit_is_never_passed() {
+    loom::model(|| {
+        let limit = Limit::new(1);
+        let inside = Arc::new(AtomicUsize::new(0));
+        let enter = {
+            let (limit, inside) = (limit.clone(), inside.clone());
+            move || {
+                let permit = block_on(limit.acquire());
+                assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
+                inside.fetch_sub(1, Ordering::SeqCst);
+                drop(permit);
+            }
+        };
+        let other = thread::spawn(enter.clone());
+        enter();
+        other.join().unwrap();
+        assert_eq!(limit.available(), 1);
+    });
+}
+
+#[test]
+fn a_cancel_reaches_a_wait_that_begins_beside_it() {
+    loom::model(|| {
+        let token = CancellationToken::new();
+        let waiter = thread::spawn({
+            let token = token.clone();
+            move || block_on(token.cancelled())
+        });
+        token.cancel("now");
+        waiter.join().unwrap();
+    });
+}
+
+#[test]
+fn a_cancel_reaches_a_child_that_is_made_beside_it() {
+    loom::model(|| {
+        let token = CancellationToken::new();
+        let made = thread::spawn({
+            let token = token.clone();
+            move || token.child_token()
+        });
+        token.cancel("now");
+        let child = made.join().unwrap();
+        assert_eq!(child.reason().unwrap().as_str(), "now");
+        block_on(child.cancelled());
+    });
+}
+
+#[test]
+fn a_dropped_child_leaves_its_parent_in_order() {
+    loom::model(|| {
+        let token = CancellationToken::new();
+        let child = token.child_token();
+        let grandchild = child.child_token();
+        let dropper = thread::spawn(move || drop(child));
+        token.cancel("now");
+        dropper.join().unwrap();
+        assert!(grandchild.is_cancelled());
+    });
+}
+
+#[test]
+fn an_abort_beside_the_end_gives_one_outcome() {
+    loom::model(|| {
+        let rt = Runtime::new(Threads, Threads);
+        let task = rt.spawn(async { 7 });
+        task.abort();
+        match block_on(task) {
+            Ok(value) => assert_eq!(value, 7),
+            Err(error) => assert!(error.is_cancelled()),
+        }
+    });
+}
+
+#[test]
+fn an_abort_wakes_a_task_that_waits() {
+    loom::model(|| {
+        let rt = Runtime::new(Threads, Threads);
+        let task = rt.spawn(std::future::pending::<()>());
+        assert!(block_on(task.cancel()).unwrap_err().is_cancelled());
+    });
+}
+
+#[test]
+fn a_handle_dropped_beside_the_end_loses_no_output() {
+    loom::model(|| {
+        let alive = Arc::new(());
+        let rt = Runtime::new(Threads, Threads);
+        let task = rt.spawn({
+            let alive = alive.clone();
+            async move { alive }
+        });
+        let handle = task.abort_handle();
+        drop(task);
+        while !handle.is_finished() {
+            thread::yield_now();
+        }
+        drop((handle, rt));
+        let _ = Poll::Ready(alive);
+    });
+}

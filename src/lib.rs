@@ -8,6 +8,8 @@ mod primitives;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod runtime;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod sync;
 pub mod task;
 

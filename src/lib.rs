@@ -10,6 +10,8 @@ pub mod http;
 pub mod runtime;
 #[cfg(feature = "signal")]
 pub mod signal;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod sync;
 pub mod task;
 

@@ -31,6 +31,7 @@ use std::any::Any;
 use std::fmt;
 use std::future::Future;
 use std::num::NonZeroUsize;
+use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -63,6 +64,13 @@ pub trait Spawner: Send + Sync + 'static {
     /// Must return at once and must not poll `task` on the caller's stack. The task never
     /// unwinds. An implementation that can not run it (any more) drops it.
     fn spawn(&self, task: BoxFuture<'static, ()>);
+
+    /// As [`spawn`](Self::spawn), for a spawner that tells where its tasks come from.
+    #[doc(hidden)]
+    fn spawn_at(&self, task: BoxFuture<'static, ()>, caller: &'static Location<'static>) {
+        let _ = caller;
+        self.spawn(task);
+    }
 
     /// Runs `work` where it may block.
     ///
@@ -138,13 +146,15 @@ impl Runtime {
     ///
     /// The task starts by itself; awaiting the [`Task`] gives its output. Dropping the [`Task`]
     /// cancels the future, [`Task::detach`] lets it go on alone.
+    #[track_caller]
     pub fn spawn<F>(&self, future: F) -> Task<F::Output>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
         let (task, body) = Task::new(future, self.clone());
-        self.inner.spawner.spawn(Box::pin(body));
+        let caller = Location::caller();
+        self.inner.spawner.spawn_at(Box::pin(body), caller);
         task
     }
 
@@ -326,6 +336,13 @@ impl fmt::Debug for Sleep {
             .field("elapsed", &self.is_elapsed())
             .finish()
     }
+}
+
+/// The real clock, where a virtual one begins.
+#[cfg(feature = "sim")]
+#[expect(clippy::disallowed_methods, reason = "the one door to the clock")]
+pub(crate) fn present() -> Instant {
+    Instant::now()
 }
 
 fn available_parallelism() -> NonZeroUsize {

@@ -1,0 +1,427 @@
+use std::panic::Location;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Instant;
+
+use slab::Slab;
+
+use super::clock::Clock;
+use super::deadlock::{Deadlock, Waiting};
+use super::order::{Order, Random, Ready};
+use crate::primitives::{Mutex, MutexGuard};
+use crate::runtime::{BoxFuture, Spawner};
+use crate::sync::wake_all;
+
+/// What a [`Sim`](super::Sim), its runtimes and its wakers share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    state: Mutex<State>,
+}
+
+pub(super) struct State {
+    pub(super) clock: Clock,
+    tasks: Slab<Entry>,
+    ready: Ready<Step>,
+    /// The task that is polled at the moment.
+    current: Option<TaskId>,
+    started: u64,
+    spurious: bool,
+    random: Random,
+    auto_advance: bool,
+    /// Whether somebody drives the tasks.
+    running: bool,
+    /// The `Sim` has gone: nothing runs any more.
+    closed: bool,
+    /// Whether somebody drops what a closed `Sim` can not run.
+    burying: bool,
+}
+
+/// The place of a task, and its number: places are used again, numbers are not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct TaskId {
+    key: usize,
+    number: u64,
+}
+
+struct Entry {
+    number: u64,
+    body: TaskBody,
+    waker: Waker,
+    queued: bool,
+    polls: u64,
+    /// In which it was polled last.
+    round: Option<u64>,
+    started_at: &'static Location<'static>,
+}
+
+enum TaskBody {
+    /// The future of `block_on`, which stays on its stack.
+    Main,
+    Idle(BoxFuture<'static, ()>),
+    /// Taken out to be polled.
+    Polled,
+}
+
+enum Step {
+    Poll(TaskId),
+    Work(Box<dyn FnOnce() + Send>),
+}
+
+/// What [`Shared::step`] found to do.
+pub(super) enum Stepped {
+    /// It ran something.
+    Ran,
+    /// The future of `block_on` is to be polled.
+    Main,
+    Idle,
+}
+
+impl Shared {
+    pub(super) fn new(order: Order) -> Arc<Self> {
+        let seed = match order {
+            Order::Seeded(seed) => !seed,
+            Order::Fifo | Order::Lifo => 0,
+        };
+        Arc::new(Self {
+            state: Mutex::new(State {
+                clock: Clock::new(),
+                tasks: Slab::new(),
+                ready: Ready::new(order),
+                current: None,
+                started: 0,
+                spurious: false,
+                random: Random::new(seed),
+                auto_advance: true,
+                running: false,
+                closed: false,
+                burying: false,
+            }),
+        })
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
+    }
+
+    /// Adds a task and makes it ready.
+    fn add(
+        self: &Arc<Self>,
+        state: &mut State,
+        body: TaskBody,
+        started_at: &'static Location<'static>,
+    ) -> (TaskId, Waker) {
+        let number = state.started;
+        state.started += 1;
+        let vacant = state.tasks.vacant_entry();
+        let id = TaskId {
+            key: vacant.key(),
+            number,
+        };
+        let waker = Waker::from(Arc::new(TaskWaker {
+            shared: Arc::downgrade(self),
+            id,
+        }));
+        vacant.insert(Entry {
+            number,
+            body,
+            waker: waker.clone(),
+            queued: false,
+            polls: 0,
+            round: None,
+            started_at,
+        });
+        state.enqueue(id);
+        (id, waker)
+    }
+
+    /// Enters the future of `block_on`.
+    pub(super) fn add_main(
+        self: &Arc<Self>,
+        started_at: &'static Location<'static>,
+    ) -> (Main<'_>, Waker) {
+        let (id, waker) = self.add(&mut self.lock(), TaskBody::Main, started_at);
+        (Main { shared: self, id }, waker)
+    }
+
+    /// Takes the right to drive the tasks.
+    #[track_caller]
+    pub(super) fn enter(&self) -> Running<'_> {
+        let mut state = self.lock();
+        let taken = std::mem::replace(&mut state.running, true);
+        drop(state);
+        assert!(
+            !taken,
+            "this Sim is running already: what it runs can not drive it"
+        );
+        Running { shared: self }
+    }
+
+    /// Runs one thing that is ready.
+    pub(super) fn step(&self) -> Stepped {
+        let mut state = self.lock();
+        let Some(step) = state.next_step() else {
+            return Stepped::Idle;
+        };
+        let id = match step {
+            Step::Poll(id) => id,
+            Step::Work(work) => {
+                drop(state);
+                work();
+                return Stepped::Ran;
+            }
+        };
+        state.current = Some(id);
+        let entry = &mut state.tasks[id.key];
+        let waker = entry.waker.clone();
+        let TaskBody::Idle(mut future) = std::mem::replace(&mut entry.body, TaskBody::Polled)
+        else {
+            entry.body = TaskBody::Main;
+            return Stepped::Main;
+        };
+        drop(state);
+        let poll = future.as_mut().poll(&mut Context::from_waker(&waker));
+        let mut state = self.lock();
+        state.current = None;
+        match poll {
+            Poll::Pending => {
+                state.tasks[id.key].body = TaskBody::Idle(future);
+            }
+            Poll::Ready(()) => {
+                let entry = state.tasks.remove(id.key);
+                drop(state);
+                drop((future, entry));
+            }
+        }
+        Stepped::Ran
+    }
+
+    /// Moves time to the next timer and wakes whom it is for. False if there is none by `until`.
+    pub(super) fn fire_next(&self, until: Option<Instant>) -> bool {
+        let fired = self.lock().clock.fire_next(until);
+        let any = fired.is_some();
+        wake_all(fired.into_iter().flatten());
+        any
+    }
+
+    /// Drops all tasks, and from now on all that come.
+    pub(super) fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        let wakers = state.clock.clear();
+        drop(state);
+        drop(wakers);
+        self.bury();
+    }
+
+    /// Drops what a closed `Sim` can not run. In a loop, because what is dropped may spawn.
+    fn bury(&self) {
+        let mut state = self.lock();
+        if std::mem::replace(&mut state.burying, true) {
+            return;
+        }
+        loop {
+            let step = state.ready.pop();
+            let key = state.tasks.iter().next().map(|(key, _)| key);
+            let task = key.map(|key| state.tasks.remove(key));
+            if step.is_none() && task.is_none() {
+                state.burying = false;
+                return;
+            }
+            drop(state);
+            drop((task, step));
+            state = self.lock();
+        }
+    }
+}
+
+impl State {
+    pub(super) fn order(&self) -> Order {
+        self.ready.order()
+    }
+
+    /// The task that is polled at the moment.
+    pub(super) fn current(&self) -> Option<TaskId> {
+        self.current
+    }
+
+    pub(super) fn end_of_poll(&mut self) {
+        self.current = None;
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    pub(super) fn auto_advance(&self) -> bool {
+        self.auto_advance
+    }
+
+    pub(super) fn set_auto_advance(&mut self, on: bool) {
+        self.auto_advance = on;
+    }
+
+    pub(super) fn set_spurious(&mut self, on: bool) {
+        self.spurious = on;
+    }
+
+    /// How many tasks have not ended, the future of `block_on` left out.
+    pub(super) fn live_tasks(&self) -> usize {
+        self.tasks
+            .iter()
+            .filter(|(_, entry)| !matches!(entry.body, TaskBody::Main))
+            .count()
+    }
+
+    pub(super) fn deadlock(&self) -> Deadlock {
+        let mut waiting: Vec<_> = self
+            .tasks
+            .iter()
+            .map(|(key, entry)| Waiting {
+                task: match entry.body {
+                    TaskBody::Main => None,
+                    _ => Some(entry.number),
+                },
+                started_at: entry.started_at,
+                polls: entry.polls,
+                timers: self.clock.deadlines_of(TaskId {
+                    key,
+                    number: entry.number,
+                }),
+            })
+            .collect();
+        waiting.sort_by_key(|waiting| waiting.task);
+        Deadlock {
+            elapsed: self.clock.elapsed(),
+            waiting,
+        }
+    }
+
+    fn enqueue(&mut self, id: TaskId) {
+        let Some(entry) = self.tasks.get_mut(id.key) else {
+            return;
+        };
+        if entry.number == id.number && !std::mem::replace(&mut entry.queued, true) {
+            self.ready.push(Step::Poll(id), entry.round);
+        }
+    }
+
+    fn next_step(&mut self) -> Option<Step> {
+        if self.spurious {
+            self.maybe_wake_one();
+        }
+        loop {
+            let (step, round) = self.ready.pop()?;
+            let Step::Poll(id) = step else {
+                return Some(step);
+            };
+            // The future of a `block_on` that has returned may be queued still.
+            if let Some(entry) = self.tasks.get_mut(id.key) {
+                if entry.number == id.number {
+                    entry.queued = false;
+                    entry.polls += 1;
+                    entry.round = Some(round);
+                    return Some(step);
+                }
+            }
+        }
+    }
+
+    /// Wakes a task for no reason, one time in four. Not more often, or it would never be idle.
+    fn maybe_wake_one(&mut self) {
+        if self.tasks.is_empty() || self.random.below(4) != 0 {
+            return;
+        }
+        let index = self.random.below(self.tasks.len());
+        if let Some((key, entry)) = self.tasks.iter().nth(index) {
+            let number = entry.number;
+            self.enqueue(TaskId { key, number });
+        }
+    }
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("State")
+            .field("elapsed", &self.clock.elapsed())
+            .field("tasks", &self.tasks.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Takes the future of `block_on` off the list when dropped.
+pub(super) struct Main<'a> {
+    shared: &'a Shared,
+    id: TaskId,
+}
+
+impl Drop for Main<'_> {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        state.current = None;
+        let entry = state.tasks.remove(self.id.key);
+        drop(state);
+        drop(entry);
+    }
+}
+
+/// The right to drive the tasks; given back when dropped.
+pub(super) struct Running<'a> {
+    shared: &'a Shared,
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.shared.lock().running = false;
+    }
+}
+
+struct TaskWaker {
+    shared: Weak<Shared>,
+    id: TaskId,
+}
+
+impl Wake for TaskWaker {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if let Some(shared) = self.shared.upgrade() {
+            shared.lock().enqueue(self.id);
+        }
+    }
+}
+
+/// The [`Spawner`] of a [`Sim`](super::Sim).
+pub(super) struct SimSpawner(pub(super) Arc<Shared>);
+
+impl Spawner for SimSpawner {
+    #[track_caller]
+    fn spawn(&self, task: BoxFuture<'static, ()>) {
+        self.spawn_at(task, Location::caller());
+    }
+
+    fn spawn_at(&self, task: BoxFuture<'static, ()>, caller: &'static Location<'static>) {
+        let mut state = self.0.lock();
+        self.0.add(&mut state, TaskBody::Idle(task), caller);
+        let closed = state.closed;
+        drop(state);
+        if closed {
+            self.0.bury();
+        }
+    }
+
+    fn spawn_blocking(&self, work: Box<dyn FnOnce() + Send>) {
+        let mut state = self.0.lock();
+        state.ready.push(Step::Work(work), None);
+        let closed = state.closed;
+        drop(state);
+        if closed {
+            self.0.bury();
+        }
+    }
+
+    fn parallelism(&self) -> std::num::NonZeroUsize {
+        std::num::NonZeroUsize::MIN
+    }
+}

@@ -1,0 +1,3 @@
+//! Behaviour through the public API, one module per concept, on the deterministic runtime.
+
+mod sim;

@@ -1,0 +1,248 @@
+use std::cell::RefCell;
+use std::future::Future;
+use std::time::Duration;
+
+use untethered::Runtime;
+use untethered::sim::{Order, Sim, drop_at_every_poll, explore_orders, yield_now};
+use untethered::sync::RateLimit;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Never more than `limit` in any interval as long as the period.
+fn assert_window(starts: &[Duration], limit: usize, period: Duration) {
+    for pair in starts.windows(limit + 1) {
+        assert!(
+            pair[limit] - pair[0] >= period,
+            "{limit} + 1 starts within {pair:?}"
+        );
+    }
+}
+
+async fn starts(sim: &Sim, rt: &Runtime, rate: &RateLimit, n: usize) -> Vec<Duration> {
+    let mut starts = Vec::new();
+    for _ in 0..n {
+        rate.acquire(rt).await;
+        starts.push(sim.elapsed());
+    }
+    starts
+}
+
+#[test]
+fn the_first_n_start_at_once_and_the_rest_a_period_later() {
+    let sim = Sim::new();
+    let rt = sim.runtime();
+    let rate = RateLimit::new(3, SECOND);
+    let starts = sim.block_on(starts(&sim, &rt, &rate, 8));
+    assert_eq!(
+        starts.iter().map(Duration::as_secs).collect::<Vec<_>>(),
+        [0, 0, 0, 1, 1, 1, 2, 2]
+    );
+    assert_window(&starts, 3, SECOND);
+}
+
+#[test]
+fn the_window_is_strict_after_an_idle_time() {
+    let sim = Sim::new();
+    let rt = sim.runtime();
+    let rate = RateLimit::new(10, SECOND);
+    // A bucket that fills while idle would let nearly twice as many pass here.
+    let all = sim.block_on(async {
+        let mut all = starts(&sim, &rt, &rate, 1).await;
+        rt.sleep(Duration::from_millis(900)).await;
+        all.extend(starts(&sim, &rt, &rate, 9).await);
+        rt.sleep(Duration::from_millis(99)).await;
+        all.extend(starts(&sim, &rt, &rate, 25).await);
+        all
+    });
+    assert_window(&all, 10, SECOND);
+    assert_eq!(all[10], SECOND);
+    assert_eq!(all[11], Duration::from_millis(1900));
+}
+
+#[test]
+fn waiters_start_in_the_order_they_came() {
+    explore_orders(50, |sim| {
+        let rt = sim.runtime();
+        let rate = RateLimit::new(2, SECOND);
+        let order = RefCell::new(Vec::new());
+        sim.block_on(async {
+            let mut waits: Vec<_> = (0..9)
+                .map(|index| {
+                    let (rate, rt, order) = (&rate, &rt, &order);
+                    Box::pin(async move {
+                        rate.acquire(rt).await;
+                        order.borrow_mut().push(index);
+                    })
+                })
+                .collect();
+            // Queued in this order, then polled in the opposite one.
+            std::future::poll_fn(|cx| {
+                waits.retain_mut(|wait| wait.as_mut().poll(cx).is_pending());
+                std::task::Poll::Ready(())
+            })
+            .await;
+            std::future::poll_fn(|cx| {
+                let mut index = waits.len();
+                while index > 0 {
+                    index -= 1;
+                    if waits[index].as_mut().poll(cx).is_ready() {
+                        drop(waits.remove(index));
+                    }
+                }
+                if waits.is_empty() {
+                    std::task::Poll::Ready(())
+                } else {
+                    std::task::Poll::Pending
+                }
+            })
+            .await;
+        });
+        assert_eq!(*order.borrow(), (0..9).collect::<Vec<_>>());
+    });
+}
+
+#[test]
+fn try_acquire_passes_nobody() {
+    let sim = Sim::new();
+    let rt = sim.runtime();
+    let rate = RateLimit::new(1, SECOND);
+    sim.block_on(async {
+        assert!(rate.try_acquire(&rt));
+        assert!(!rate.try_acquire(&rt));
+        let mut wait = Box::pin(rate.acquire(&rt));
+        std::future::poll_fn(|cx| {
+            assert!(wait.as_mut().poll(cx).is_pending());
+            std::task::Poll::Ready(())
+        })
+        .await;
+        rt.sleep(2 * SECOND).await;
+        assert!(!rate.try_acquire(&rt), "somebody waits");
+        wait.await;
+        assert!(!rate.try_acquire(&rt));
+        rt.sleep(SECOND).await;
+        assert!(rate.try_acquire(&rt));
+    });
+}
+
+#[test]
+fn a_wait_dropped_at_any_poll_uses_up_nothing() {
+    for order in [Order::Fifo, Order::Lifo, Order::Seeded(1)] {
+        let polls = drop_at_every_poll(order, |sim| {
+            let rt = sim.runtime();
+            let rate = RateLimit::new(1, SECOND);
+            assert!(rate.try_acquire(&rt));
+            let behind = {
+                let (rate, rt) = (rate.clone(), rt.clone());
+                move || {
+                    let (rate, rt) = (rate.clone(), rt.clone());
+                    async move { rate.acquire(&rt).await }
+                }
+            };
+            let dropped = async move {
+                let mut wait = Box::pin(rate.acquire(&rt));
+                std::future::poll_fn(|cx| wait.as_mut().poll(cx).map(drop)).await;
+                yield_now().await;
+            };
+            (dropped, move |sim: &Sim| {
+                // Whoever comes next starts one period after the last start, no later.
+                let before = sim.elapsed();
+                sim.block_on(behind());
+                assert_eq!(sim.elapsed(), before + SECOND);
+                assert_eq!(sim.live_timers(), 0);
+            })
+        });
+        assert!(polls >= 2, "{polls}");
+    }
+}
+
+#[test]
+fn the_first_waiter_dropped_lets_the_next_watch_the_clock() {
+    let sim = Sim::new();
+    let rt = sim.runtime();
+    let rate = RateLimit::new(1, SECOND);
+    assert!(rate.try_acquire(&rt));
+    let first = rt.spawn({
+        let (rate, rt) = (rate.clone(), rt.clone());
+        async move { rate.acquire(&rt).await }
+    });
+    let second = rt.spawn({
+        let (rate, rt) = (rate.clone(), rt.clone());
+        async move { rate.acquire(&rt).await }
+    });
+    sim.run_until_idle();
+    drop(first);
+    sim.block_on(second).unwrap();
+    assert_eq!(sim.elapsed(), SECOND);
+}
+
+#[test]
+fn random_waits_keep_the_window() {
+    explore_orders(100, |sim| {
+        let rt = sim.runtime();
+        let rate = RateLimit::new(4, SECOND);
+        let all = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+        let tasks: Vec<_> = (0..20u32)
+            .map(|index| {
+                let (rate, rt, all) = (rate.clone(), rt.clone(), all.clone());
+                rt.clone().spawn(async move {
+                    rt.sleep(Duration::from_millis(u64::from(index * 137 % 1500)))
+                        .await;
+                    rate.acquire(&rt).await;
+                    all.lock().unwrap().push(rt.now());
+                })
+            })
+            .collect();
+        let begin = rt.now();
+        sim.block_on(async {
+            for (index, task) in tasks.into_iter().enumerate() {
+                if index % 5 == 2 {
+                    drop(task);
+                } else {
+                    task.await.unwrap();
+                }
+            }
+        });
+        let all = all.lock().unwrap();
+        assert!(all.len() >= 16);
+        let all: Vec<_> = all.iter().map(|&start| start - begin).collect();
+        assert_window(&all, 4, SECOND);
+    });
+}
+
+#[test]
+fn extreme_periods_and_limits() {
+    let sim = Sim::new();
+    let rt = sim.runtime();
+    let huge = RateLimit::new(usize::MAX, Duration::MAX);
+    sim.block_on(starts(&sim, &rt, &huge, 1000));
+    assert_eq!(sim.elapsed(), Duration::ZERO);
+    let never_again = RateLimit::new(1, Duration::MAX);
+    assert!(never_again.try_acquire(&rt));
+    assert!(
+        sim.try_block_on(never_again.acquire(&rt)).is_err(),
+        "waits for ever"
+    );
+    let tiny = RateLimit::new(1, Duration::from_nanos(1));
+    sim.block_on(starts(&sim, &rt, &tiny, 1000));
+    assert_eq!(sim.elapsed(), Duration::from_nanos(999));
+}
+
+#[test]
+fn nought_is_refused() {
+    let error = RateLimit::try_new(0, SECOND).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "a rate limit of nought lets nobody start"
+    );
+    let error = RateLimit::try_new(1, Duration::ZERO).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "a rate limit needs a period longer than nought"
+    );
+}
+
+#[test]
+#[should_panic(expected = "lets nobody start")]
+fn nought_panics_where_it_was_written() {
+    RateLimit::new(0, SECOND);
+}

@@ -1,0 +1,45 @@
+//! The one door to runtimes, kept shut everywhere else.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const RUNTIMES: [&str; 4] = ["tokio", "smol", "async_std", "async-std"];
+
+/// All Rust files below `folder`.
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                files.push(path);
+            }
+        }
+    }
+    files
+}
+
+#[test]
+fn only_the_runtime_module_names_a_runtime() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut named = Vec::new();
+    let mut lines = 0;
+    for file in rust_files(&src) {
+        if file.starts_with(src.join("runtime")) {
+            continue;
+        }
+        for (number, line) in fs::read_to_string(&file).unwrap().lines().enumerate() {
+            lines += 1;
+            // What a comment says binds nobody.
+            let code = line.split("//").next().unwrap_or_default();
+            if RUNTIMES.iter().any(|runtime| code.contains(runtime)) {
+                named.push(format!("{}:{}: {line}", file.display(), number + 1));
+            }
+        }
+    }
+    assert!(lines > 1000, "this test looked at {lines} lines only");
+    assert!(named.is_empty(), "a runtime is named outside src/runtime:\n{}", named.join("\n"));
+}

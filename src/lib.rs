@@ -1,7 +1,37 @@
 //! Structured, bounded, runtime-agnostic async.
+//!
+//! Nothing here forces a runtime on anybody. What only combines futures works by being polled;
+//! what has to start tasks, sleep or tell the time takes a [`Runtime`], a value that the caller
+//! passes.
+//!
+//! | Operation | Take |
+//! |---|---|
+//! | a runtime to pass on | [`runtime`] |
+//! | start a task, cancel it by dropping its handle | [`Runtime::spawn`], [`Task`] |
+//! | ask tasks to stop | [`CancellationToken`] |
+//! | many futures, so many at once | [`stream::concurrent`], [`stream::try_concurrent`] |
+//! | so many at once in several places; so many in a period | [`sync::Limit`], [`sync::RateLimit`] |
+//! | many HTTP requests | [`http::FanOut`] |
+//! | stop on Ctrl-C | [`signal::ShutdownSignals`] |
+//! | test with virtual time | [`sim::Sim`] |
+//!
+//! # Words that mean the same everywhere
+//!
+//! * **Drop** cancels and never blocks.
+//! * **Cancel safe**: a wait that is dropped loses nothing and leaves nothing behind.
+//! * **Limit**: never nought; without one only where the name says `unlimited`.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+// Links to what a feature adds.
+#![cfg_attr(
+    not(all(feature = "http", feature = "signal", feature = "sim")),
+    allow(rustdoc::broken_intra_doc_links)
+)]
+
+#[cfg(all(doctest, feature = "surf", feature = "signal", feature = "sim", feature = "threads"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 mod primitives;
 

@@ -14,7 +14,7 @@ use super::order::{Order, Random, Ready};
 use crate::primitives::{Mutex, MutexGuard};
 use crate::runtime::{BoxFuture, Spawner};
 use crate::sync::wake_all;
-use crate::task::catch_drop;
+use crate::task::discard;
 
 /// What a [`Sim`](super::Sim), its runtimes and its wakers share.
 #[derive(Debug)]
@@ -216,7 +216,7 @@ impl Shared {
         drop(state);
         for waker in wakers {
             // It may be anybody's, and a destructor is the wrong place to unwind.
-            catch_drop(waker).ok();
+            discard(waker);
         }
         self.bury();
     }

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use pin_project_lite::pin_project;
 use slab::Slab;
 
-use super::catch_drop;
+use super::discard;
 use crate::primitives::Mutex;
 use crate::primitives::atomic::{AtomicBool, Ordering};
 use crate::sync::{Key, WaitList, wake_all};
@@ -259,7 +259,7 @@ impl<N: AsRef<Node>> Waiter<N> {
             }
         };
         drop(state);
-        catch_drop(old).ok();
+        discard(old);
         Poll::Pending
     }
 }
@@ -268,7 +268,7 @@ impl<N: AsRef<Node>> Drop for Waiter<N> {
     fn drop(&mut self) {
         if let Some(key) = self.key.take() {
             let removed = self.node.as_ref().state.lock().waiters.remove(key);
-            catch_drop(removed.waker).ok();
+            discard(removed.waker);
         }
     }
 }

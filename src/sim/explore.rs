@@ -6,7 +6,7 @@ use super::{Order, Sim};
 use crate::task::{catch, panic_message};
 
 /// After how many polls [`drop_at_every_poll`] gives up: the time it takes is the square of this.
-const MOST_POLLS: usize = 10_000;
+const MOST_POLLS: usize = 2_000;
 
 /// Runs `test` on a fresh [`Sim`] for each of many orders: FIFO, LIFO, and `seeds` random ones.
 ///
@@ -37,7 +37,7 @@ pub fn explore_orders(seeds: u64, mut test: impl FnMut(&Sim)) {
 /// # Panics
 ///
 /// As `make`, the future or the check does, if the future can not go on
-/// ([`Deadlock`](super::Deadlock)), or if it is not done after ten thousand polls. The message
+/// ([`Deadlock`](super::Deadlock)), or if it is not done after two thousand polls. The message
 /// says after how many polls the future was dropped.
 ///
 /// # Examples

@@ -1,3 +1,7 @@
 //! Behaviour through the public API, one module per concept, on the deterministic runtime.
 
+mod auto_traits;
 mod sim;
+mod support;
+mod task;
+mod token;

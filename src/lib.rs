@@ -29,7 +29,13 @@
     allow(rustdoc::broken_intra_doc_links)
 )]
 
-#[cfg(all(doctest, feature = "surf", feature = "signal", feature = "sim", feature = "threads"))]
+#[cfg(all(
+    doctest,
+    feature = "surf",
+    feature = "signal",
+    feature = "sim",
+    feature = "threads"
+))]
 #[doc = include_str!("../README.md")]
 struct Readme;
 

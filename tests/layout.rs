@@ -41,5 +41,9 @@ fn only_the_runtime_module_names_a_runtime() {
         }
     }
     assert!(lines > 1000, "this test looked at {lines} lines only");
-    assert!(named.is_empty(), "a runtime is named outside src/runtime:\n{}", named.join("\n"));
+    assert!(
+        named.is_empty(),
+        "a runtime is named outside src/runtime:\n{}",
+        named.join("\n")
+    );
 }

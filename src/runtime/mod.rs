@@ -211,7 +211,7 @@ impl Runtime {
     }
 
     pub(crate) fn report_unobserved(&self, payload: Box<dyn Any + Send>) {
-        crate::task::catch(|| (self.inner.unobserved)(Unobserved { payload })).ok();
+        crate::task::quiet(|| (self.inner.unobserved)(Unobserved { payload }));
     }
 }
 

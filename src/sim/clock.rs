@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::executor::{Shared, TaskId};
 use crate::runtime::{BoxFuture, Sleeper};
-use crate::task::catch_drop;
+use crate::task::discard;
 
 /// Virtual time and who waits for it. Lives inside the lock of [`Shared`].
 #[derive(Debug)]
@@ -140,7 +140,7 @@ impl Future for Timer {
         };
         let old = state.clock.timers.insert(self.key, armed);
         drop(state);
-        catch_drop(old).ok();
+        discard(old);
         Poll::Pending
     }
 }
@@ -148,6 +148,6 @@ impl Future for Timer {
 impl Drop for Timer {
     fn drop(&mut self) {
         let armed = self.shared.lock().clock.timers.remove(&self.key);
-        catch_drop(armed).ok();
+        discard(armed);
     }
 }

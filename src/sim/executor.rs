@@ -1,3 +1,6 @@
+use std::fmt;
+use std::mem;
+use std::num::NonZeroUsize;
 use std::panic::Location;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Wake, Waker};
@@ -6,11 +9,12 @@ use std::time::Instant;
 use slab::Slab;
 
 use super::clock::Clock;
-use super::deadlock::{Deadlock, Waiting};
+use super::deadlock::{Waiting, WaitingTask};
 use super::order::{Order, Random, Ready};
 use crate::primitives::{Mutex, MutexGuard};
 use crate::runtime::{BoxFuture, Spawner};
 use crate::sync::wake_all;
+use crate::task::discard;
 
 /// What a [`Sim`](super::Sim), its runtimes and its wakers share.
 #[derive(Debug)]
@@ -28,6 +32,7 @@ pub(super) struct State {
     spurious: bool,
     random: Random,
     auto_advance: bool,
+    workers: NonZeroUsize,
     /// Whether somebody drives the tasks.
     running: bool,
     /// The `Sim` has gone: nothing runs any more.
@@ -92,6 +97,7 @@ impl Shared {
                 spurious: false,
                 random: Random::new(seed),
                 auto_advance: true,
+                workers: NonZeroUsize::MIN,
                 running: false,
                 closed: false,
                 burying: false,
@@ -147,7 +153,7 @@ impl Shared {
     #[track_caller]
     pub(super) fn enter(&self) -> Running<'_> {
         let mut state = self.lock();
-        let taken = std::mem::replace(&mut state.running, true);
+        let taken = mem::replace(&mut state.running, true);
         drop(state);
         assert!(
             !taken,
@@ -173,8 +179,7 @@ impl Shared {
         state.current = Some(id);
         let entry = &mut state.tasks[id.key];
         let waker = entry.waker.clone();
-        let TaskBody::Idle(mut future) = std::mem::replace(&mut entry.body, TaskBody::Polled)
-        else {
+        let TaskBody::Idle(mut future) = mem::replace(&mut entry.body, TaskBody::Polled) else {
             entry.body = TaskBody::Main;
             return Stepped::Main;
         };
@@ -209,26 +214,28 @@ impl Shared {
         state.closed = true;
         let wakers = state.clock.clear();
         drop(state);
-        drop(wakers);
+        for waker in wakers {
+            // It may be anybody's, and a destructor is the wrong place to unwind.
+            discard(waker);
+        }
         self.bury();
     }
 
     /// Drops what a closed `Sim` can not run. In a loop, because what is dropped may spawn.
     fn bury(&self) {
         let mut state = self.lock();
-        if std::mem::replace(&mut state.burying, true) {
+        if mem::replace(&mut state.burying, true) {
             return;
         }
         loop {
-            let step = state.ready.pop();
-            let key = state.tasks.iter().next().map(|(key, _)| key);
-            let task = key.map(|key| state.tasks.remove(key));
-            if step.is_none() && task.is_none() {
+            let tasks = mem::take(&mut state.tasks);
+            let steps = state.ready.take();
+            if tasks.is_empty() && steps.is_empty() {
                 state.burying = false;
                 return;
             }
             drop(state);
-            drop((task, step));
+            drop((tasks, steps));
             state = self.lock();
         }
     }
@@ -260,6 +267,10 @@ impl State {
         self.auto_advance = on;
     }
 
+    pub(super) fn set_workers(&mut self, workers: NonZeroUsize) {
+        self.workers = workers;
+    }
+
     pub(super) fn set_spurious(&mut self, on: bool) {
         self.spurious = on;
     }
@@ -272,27 +283,26 @@ impl State {
             .count()
     }
 
-    pub(super) fn deadlock(&self) -> Deadlock {
-        let mut waiting: Vec<_> = self
+    /// The tasks that have not ended, and what they wait for.
+    pub(super) fn waiting(&self) -> Waiting {
+        let mut tasks: Vec<_> = self
             .tasks
             .iter()
-            .map(|(key, entry)| Waiting {
-                task: match entry.body {
-                    TaskBody::Main => None,
-                    _ => Some(entry.number),
-                },
-                started_at: entry.started_at,
-                polls: entry.polls,
-                timers: self.clock.deadlines_of(TaskId {
-                    key,
-                    number: entry.number,
-                }),
+            .map(|(key, entry)| {
+                let number = entry.number;
+                WaitingTask {
+                    number,
+                    is_main: matches!(entry.body, TaskBody::Main),
+                    started_at: entry.started_at,
+                    polls: entry.polls,
+                    timers: self.clock.deadlines_of(TaskId { key, number }),
+                }
             })
             .collect();
-        waiting.sort_by_key(|waiting| waiting.task);
-        Deadlock {
+        tasks.sort_by_key(|task| task.number);
+        Waiting {
             elapsed: self.clock.elapsed(),
-            waiting,
+            tasks,
         }
     }
 
@@ -300,7 +310,7 @@ impl State {
         let Some(entry) = self.tasks.get_mut(id.key) else {
             return;
         };
-        if entry.number == id.number && !std::mem::replace(&mut entry.queued, true) {
+        if entry.number == id.number && !mem::replace(&mut entry.queued, true) {
             self.ready.push(Step::Poll(id), entry.round);
         }
     }
@@ -339,8 +349,8 @@ impl State {
     }
 }
 
-impl std::fmt::Debug for State {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("State")
             .field("elapsed", &self.clock.elapsed())
             .field("tasks", &self.tasks.len())
@@ -421,7 +431,7 @@ impl Spawner for SimSpawner {
         }
     }
 
-    fn parallelism(&self) -> std::num::NonZeroUsize {
-        std::num::NonZeroUsize::MIN
+    fn parallelism(&self) -> NonZeroUsize {
+        self.0.lock().workers
     }
 }

@@ -1,18 +1,18 @@
 use std::any::Any;
-use std::fmt;
 use std::future::Future;
 use std::panic::resume_unwind;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
 use super::{Order, Sim};
 use crate::task::{catch, panic_message};
+
+/// After how many polls [`drop_at_every_poll`] gives up: the time it takes is the square of this.
+const MOST_POLLS: usize = 2_000;
 
 /// Runs `test` on a fresh [`Sim`] for each of many orders: FIFO, LIFO, and `seeds` random ones.
 ///
 /// # Panics
 ///
-/// As `test` does; the message names the order, to be used with [`Sim::with_order`].
+/// As `test` does. The message names the order; a [`Sim::with_order`] of it fails again.
 #[track_caller]
 pub fn explore_orders(seeds: u64, mut test: impl FnMut(&Sim)) {
     let orders = [Order::Fifo, Order::Lifo]
@@ -26,24 +26,45 @@ pub fn explore_orders(seeds: u64, mut test: impl FnMut(&Sim)) {
     }
 }
 
-/// Drops a future at its first, second, third.. await, until it is done before that.
+/// Drops a future at its first await, at its second, and so on, until it is done before that.
 ///
-/// `make` gives the future and a check. For each k from nought on it is called with a fresh
-/// [`Sim`], its future is polled k times while the tasks of the `Sim` run, and dropped; then what
-/// is ready runs, and the check is called. Gives the number of polls the future took to its end,
-/// so that a test can tell that there was something to drop.
+/// For each k from nought on, `make` is called with a fresh [`Sim`] of `order` and gives a future
+/// and a check. The future is polled k times while the tasks of the `Sim` run, and dropped. Then
+/// all that is ready runs, without time moving, and the check looks at what is left; the last
+/// check sees the future done. Returns how many polls the future needs, so that a test can tell
+/// that there was something to drop.
 ///
 /// # Panics
 ///
-/// As the check does, or if the future can not go on ([`Deadlock`](super::Deadlock)); the message
-/// names k.
+/// As `make`, the future or the check does, if the future can not go on
+/// ([`Deadlock`](super::Deadlock)), or if it is not done after two thousand polls. The message
+/// says after how many polls the future was dropped.
+///
+/// # Examples
+///
+/// A wait that is dropped leaves no timer behind:
+///
+/// ```
+/// use std::time::Duration;
+/// use untethered::sim::{Order, Sim, drop_at_every_poll};
+///
+/// let polls = drop_at_every_poll(Order::Fifo, |sim| {
+///     let rt = sim.runtime();
+///     let future = async move {
+///         rt.sleep(Duration::from_secs(1)).await;
+///         rt.spawn(async {}).await.unwrap();
+///     };
+///     (future, |sim: &Sim| sim.assert_empty())
+/// });
+/// assert_eq!(polls, 3);
+/// ```
 #[track_caller]
 pub fn drop_at_every_poll<F, C>(order: Order, mut make: impl FnMut(&Sim) -> (F, C)) -> usize
 where
     F: Future,
     C: FnOnce(&Sim),
 {
-    for polls in 0.. {
+    for polls in 0..=MOST_POLLS {
         let sim = Sim::with_order(order);
         let done = catch(|| {
             let (future, check) = make(&sim);
@@ -61,7 +82,7 @@ where
             Err(payload) => fail(&format!("dropped after {polls} polls"), payload),
         }
     }
-    unreachable!("a future is done or waits")
+    panic!("the future is not done after {MOST_POLLS} polls");
 }
 
 /// Goes on with a panic, with `place` before its message.
@@ -73,49 +94,5 @@ fn fail(place: &str, payload: Box<dyn Any + Send>) -> ! {
             eprintln!("{place}:");
             resume_unwind(payload)
         }
-    }
-}
-
-/// Lets everything else that is ready run first.
-///
-/// # Examples
-///
-/// ```
-/// use untethered::sim::{Sim, yield_now};
-///
-/// let sim = Sim::new();
-/// let task = sim.runtime().spawn(async {});
-/// sim.block_on(async {
-///     assert!(!task.is_finished());
-///     yield_now().await;
-///     assert!(task.is_finished());
-/// });
-/// ```
-pub fn yield_now() -> YieldNow {
-    YieldNow { yielded: false }
-}
-
-/// The future of [`yield_now`].
-#[must_use = "futures do nothing unless awaited"]
-pub struct YieldNow {
-    yielded: bool,
-}
-
-impl Future for YieldNow {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if self.yielded {
-            return Poll::Ready(());
-        }
-        self.yielded = true;
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    }
-}
-
-impl fmt::Debug for YieldNow {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("YieldNow").finish_non_exhaustive()
     }
 }

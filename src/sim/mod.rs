@@ -1,13 +1,70 @@
 //! A deterministic runtime with virtual time, for tests.
+//!
+//! Code that takes a [`Runtime`] is tested by handing it the one of a [`Sim`]: all its tasks run
+//! on the thread of the test, one after the other; an hour of sleep takes no time; and a failure
+//! comes back each time the test runs.
+//!
+//! * [`Sim`] runs one schedule, [`explore_orders`] many.
+//! * [`drop_at_every_poll`] drops a future at each of its awaits: what `select!`, a timeout or a
+//!   lost connection do to it sooner or later.
+//! * [`Sim::spurious_wakes`] polls tasks that were not woken, as every runtime may.
+//! * [`Deadlock`] says what waits when nothing can go on.
+//!
+//! # Finding a race
+//!
+//! A server that takes for granted that its configuration is loaded. With tasks run in the order
+//! of their spawns it always is; in another order it is not:
+//!
+//! ```
+//! use std::panic::catch_unwind;
+//! use std::sync::{Arc, OnceLock};
+//! use untethered::sim::{Order, Sim, explore_orders};
+//!
+//! fn serve(sim: &Sim) {
+//!     let rt = sim.runtime();
+//!     let config = Arc::new(OnceLock::new());
+//!     let loader = rt.spawn({
+//!         let config = config.clone();
+//!         async move { config.set("verbose") }
+//!     });
+//!     let server = rt.spawn(async move { config.get().copied() });
+//!     sim.block_on(async {
+//!         loader.await.unwrap().unwrap();
+//!         assert_eq!(server.await.unwrap(), Some("verbose"));
+//!     });
+//! }
+//!
+//! serve(&Sim::new());
+//! let found = catch_unwind(|| explore_orders(20, serve)).unwrap_err();
+//! let message = found.downcast_ref::<String>().unwrap();
+//! assert!(message.starts_with("with Order::Lifo: "));
+//! ```
+//!
+//! `serve(&Sim::with_order(Order::Lifo))` now fails each time, until `server` waits for `loader`.
+//!
+//! # Time
+//!
+//! The clock stands still while anything is ready. Then [`Sim::block_on`] moves it to the next
+//! timer; [`Sim::advance`] moves it by hand, with [`Sim::auto_advance`] off where `block_on`
+//! shall not.
+//!
+//! # What it does not do
+//!
+//! It knows nothing of other threads. Their wake-ups count, but if nothing is ready `block_on`
+//! does not wait for them: it moves time, or reports a deadlock. Closures of
+//! [`Runtime::spawn_blocking`] run on the thread of the test too, so one that waits for a task of
+//! the same `Sim` waits for ever.
 
 mod clock;
 mod deadlock;
 mod executor;
 mod explore;
 mod order;
+mod yield_now;
 
 use std::fmt;
 use std::future::Future;
+use std::num::NonZeroUsize;
 use std::panic::Location;
 use std::pin::pin;
 use std::sync::Arc;
@@ -19,10 +76,37 @@ use self::executor::{Shared, SimSpawner, Stepped};
 use crate::runtime::Runtime;
 
 pub use self::deadlock::Deadlock;
-pub use self::explore::{YieldNow, drop_at_every_poll, explore_orders, yield_now};
+pub use self::explore::{drop_at_every_poll, explore_orders};
 pub use self::order::Order;
+pub use self::yield_now::{YieldNow, yield_now};
 
 /// A deterministic runtime with virtual time.
+///
+/// Nothing runs but inside [`block_on`](Self::block_on),
+/// [`run_until_idle`](Self::run_until_idle) and [`advance`](Self::advance), on the thread that
+/// calls them. See the [module](self) for what it is good for.
+///
+/// Dropping it drops all its tasks, those too that are spawned by the way or later. Its
+/// [`Runtime`]s may stay: what they spawn is dropped, their sleeps stay pending, their clock
+/// stands still.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use untethered::sim::Sim;
+///
+/// let sim = Sim::new();
+/// let rt = sim.runtime();
+/// let hour = Duration::from_secs(3600);
+/// let task = rt.spawn({
+///     let rt = rt.clone();
+///     async move { rt.sleep(24 * hour).await }
+/// });
+/// sim.block_on(task).unwrap();
+/// assert_eq!(sim.elapsed(), 24 * hour);
+/// sim.assert_empty();
+/// ```
 pub struct Sim {
     shared: Arc<Shared>,
 }
@@ -40,14 +124,35 @@ impl Sim {
         }
     }
 
-    /// Whether [`block_on`](Self::block_on) moves time by itself. It does by default.
+    /// Whether [`block_on`](Self::block_on) moves time when nothing is ready.
+    ///
+    /// By default it does. If it does not, it reports a [`Deadlock`] where it would have.
     pub fn auto_advance(&self, on: bool) {
         self.shared.lock().set_auto_advance(on);
     }
 
-    /// Whether tasks are woken now and then for no reason. They are not by default.
+    /// Whether tasks are woken now and then for no reason.
+    ///
+    /// By default they are not. Before every step, and when nothing is ready, one time in four
+    /// any live task is woken. The seed of [`Order::Seeded`] decides when and which.
     pub fn spurious_wakes(&self, on: bool) {
         self.shared.lock().set_spurious(on);
+    }
+
+    /// What [`Runtime::parallelism`] answers: one by default.
+    ///
+    /// More shows how tasks interleave that are started once per worker. They still run on one
+    /// thread.
+    ///
+    /// # Panics
+    ///
+    /// If `workers` is nought.
+    #[track_caller]
+    pub fn parallelism(&self, workers: usize) {
+        let Some(workers) = NonZeroUsize::new(workers) else {
+            panic!("a runtime has at least one worker, not nought");
+        };
+        self.shared.lock().set_workers(workers);
     }
 
     /// The handle to give to what is tested.
@@ -60,9 +165,12 @@ impl Sim {
 
     /// Runs `future`, and with it the tasks of the simulation, until `future` is done.
     ///
+    /// Then it returns at once: tasks that are ready stay so until something drives them again.
+    ///
     /// # Panics
     ///
-    /// If it can not be done, with the report of [`Deadlock`].
+    /// If nothing can go on before `future` is done, with the report of [`Deadlock`]; or if called
+    /// from what the simulation runs.
     #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         match self.try_block_on(future) {
@@ -115,7 +223,7 @@ impl Sim {
                 Stepped::Idle => {
                     let auto_advance = self.shared.lock().auto_advance();
                     if !auto_advance || !self.shared.fire_next(None) {
-                        return Err(self.shared.lock().deadlock());
+                        return Err(Deadlock(self.shared.lock().waiting()));
                     }
                 }
             }
@@ -175,6 +283,20 @@ impl Sim {
     /// How many sleeps are under way.
     pub fn live_timers(&self) -> usize {
         self.shared.lock().clock.live_timers()
+    }
+
+    /// Asserts that every task has ended and no sleep is under way.
+    ///
+    /// # Panics
+    ///
+    /// If one is left, with what each task waits for.
+    #[track_caller]
+    pub fn assert_empty(&self) {
+        let (tasks, timers) = (self.live_tasks(), self.live_timers());
+        if (tasks, timers) != (0, 0) {
+            let waiting = self.shared.lock().waiting();
+            panic!("tasks left: {tasks}, timers left: {timers}{waiting}");
+        }
     }
 
     fn run_ready(&self) {

@@ -58,6 +58,11 @@ impl<T> Ready<T> {
         }
     }
 
+    /// Takes all out, in no order.
+    pub(super) fn take(&mut self) -> Vec<T> {
+        self.steps.drain(..).chain(self.later.drain(..)).collect()
+    }
+
     /// Takes the next one out, with its round.
     pub(super) fn pop(&mut self) -> Option<(T, u64)> {
         let step = match self.order {

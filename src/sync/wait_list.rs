@@ -4,7 +4,7 @@ use std::task::{Context, Waker};
 
 use slab::Slab;
 
-use crate::task::catch;
+use crate::task::quiet;
 
 /// Waiters in the order they came. Lives inside its owner's lock.
 ///
@@ -166,6 +166,6 @@ pub(crate) struct Removed {
 /// Wakes each; a waker that panics keeps nobody else from being woken.
 pub(crate) fn wake_all(wakers: impl IntoIterator<Item = Waker>) {
     for waker in wakers {
-        catch(|| waker.wake()).ok();
+        quiet(|| waker.wake());
     }
 }

@@ -195,11 +195,19 @@ impl<F: Future> Body<F> {
         let mut this = self.project();
         let result = match catch(|| this.future.set(None)) {
             Ok(()) => result,
-            Err(payload) => {
-                // Neither may an output that is lost this way unwind from its destructor.
-                catch_drop(result).ok();
-                Err(JoinError::panicked(payload))
-            }
+            Err(payload) => match result {
+                // The first panic is the outcome, the second is told elsewhere.
+                Err(first) if first.is_panic() => {
+                    this.outcome.report(payload);
+                    Err(first)
+                }
+                lost => {
+                    if let Err(second) = catch_drop(lost) {
+                        this.outcome.report(second);
+                    }
+                    Err(JoinError::panicked(payload))
+                }
+            },
         };
         this.outcome.finish(result);
     }

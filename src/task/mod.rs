@@ -16,6 +16,7 @@ pub use token::{
 pub(crate) use join_error::panic_message;
 
 use std::any::Any;
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Runs `f` and gives what it panicked with, if it did.
@@ -23,6 +24,21 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 /// Whoever calls this must not look again at what `f` left half-changed, except to drop it.
 pub(crate) fn catch<T>(f: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
     catch_unwind(AssertUnwindSafe(f))
+}
+
+/// Runs `f`; a panic of it goes nowhere.
+pub(crate) fn quiet(f: impl FnOnce()) {
+    if let Err(payload) = catch(f) {
+        // What a payload's destructor panics with may do the same, without end: leak the second.
+        if let Err(second) = catch_drop(payload) {
+            mem::forget(second);
+        }
+    }
+}
+
+/// Drops `value`; a panic in its destructor goes nowhere.
+pub(crate) fn discard<T>(value: T) {
+    quiet(move || drop(value));
 }
 
 /// Drops `value`; a panic in its destructor is handed back instead of unwinding.

@@ -1,8 +1,9 @@
+use std::any::Any;
 use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use super::{JoinError, catch, catch_drop};
+use super::{JoinError, catch_drop, discard, quiet};
 use crate::primitives::Mutex;
 use crate::runtime::Runtime;
 
@@ -56,7 +57,7 @@ impl<T> Outcome<T> {
                 state.stage = Stage::Running;
                 let old = replace_waker(&mut state.waiter, cx);
                 drop(state);
-                catch_drop(old).ok();
+                discard(old);
                 Poll::Pending
             }
         }
@@ -83,7 +84,7 @@ impl<T> Outcome<T> {
         }
         let old = replace_waker(&mut state.task, cx);
         drop(state);
-        catch_drop(old).ok();
+        discard(old);
         false
     }
 
@@ -105,7 +106,7 @@ impl<T> Outcome<T> {
         }
         wake(waiter);
         // A waker may run user code when it is dropped.
-        catch_drop(task).ok();
+        discard(task);
     }
 
     /// The handle is gone: nobody will take the outcome.
@@ -118,10 +119,15 @@ impl<T> Outcome<T> {
             stage => Some(mem::replace(stage, Stage::Taken)),
         };
         drop(state);
-        catch_drop(waiter).ok();
+        discard(waiter);
         if let Some(Stage::Done(result)) = stage {
             self.unobserved(result);
         }
+    }
+
+    /// Tells of a panic that the outcome has no room for.
+    pub(super) fn report(&self, payload: Box<dyn Any + Send>) {
+        self.runtime.report_unobserved(payload);
     }
 
     fn unobserved(&self, result: Result<T, JoinError>) {
@@ -130,7 +136,7 @@ impl<T> Outcome<T> {
             Err(error) => error.into_panic().ok(),
         };
         if let Some(payload) = payload {
-            self.runtime.report_unobserved(payload);
+            self.report(payload);
         }
     }
 }
@@ -145,6 +151,6 @@ fn replace_waker(slot: &mut Option<Waker>, cx: &Context<'_>) -> Option<Waker> {
 
 fn wake(waker: Option<Waker>) {
     if let Some(waker) = waker {
-        catch(|| waker.wake()).ok();
+        quiet(|| waker.wake());
     }
 }

@@ -1,4 +1,5 @@
 use std::borrow::Cow;
+use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -8,7 +9,7 @@ use std::task::{Context, Poll};
 use pin_project_lite::pin_project;
 use slab::Slab;
 
-use super::catch_drop;
+use super::discard;
 use crate::primitives::Mutex;
 use crate::primitives::atomic::{AtomicBool, Ordering};
 use crate::sync::{Key, WaitList, wake_all};
@@ -43,18 +44,14 @@ struct Node {
     cancelled: AtomicBool,
     reason: OnceLock<Reason>,
     state: Mutex<State>,
-    parent: Option<Parent>,
+    parent: Option<Arc<Node>>,
+    /// Where it stands among the children of its parent. Empty if that was cancelled before.
+    place: OnceLock<usize>,
 }
 
 struct State {
     waiters: WaitList,
     children: Slab<Weak<Node>>,
-}
-
-struct Parent {
-    node: Arc<Node>,
-    /// Our place among its children. `None` if it was cancelled before we came.
-    key: Option<usize>,
 }
 
 /// How big an empty list of children may stay.
@@ -72,20 +69,15 @@ impl CancellationToken {
     ///
     /// It may be cancelled alone. Dropping it leaves nothing behind in the parent.
     pub fn child_token(&self) -> Self {
-        let node = Arc::new_cyclic(|child: &Weak<Node>| {
-            let mut state = self.node.state.lock();
-            let key = if self.is_cancelled() {
-                None
-            } else {
-                Some(state.children.insert(child.clone()))
-            };
-            drop(state);
-            Node::new(Some(Parent {
-                node: self.node.clone(),
-                key,
-            }))
-        });
-        // The parent may have been cancelled while the child could not be reached yet.
+        let node = Arc::new(Node::new(Some(self.node.clone())));
+        let mut state = self.node.state.lock();
+        if !self.is_cancelled() {
+            // The child is complete before a cancel can meet it, and nobody else sets its place.
+            node.place
+                .set(state.children.insert(Arc::downgrade(&node)))
+                .ok();
+        }
+        drop(state);
         if let Some(reason) = self.reason() {
             cancel_tree(node.clone(), &reason);
         }
@@ -94,7 +86,9 @@ impl CancellationToken {
 
     /// Asks whoever holds this token, or a child of it, to stop.
     ///
-    /// When it returns, this token and all its descendants are cancelled and their waiters woken.
+    /// When it returns, this token and all its descendants are cancelled and their waiters woken;
+    /// a waiter that wakes sees all of them cancelled. If another thread is at it already, this
+    /// does nothing and does not wait for it.
     pub fn cancel(&self, reason: impl Into<Reason>) {
         if !self.is_cancelled() {
             cancel_tree(self.node.clone(), &reason.into());
@@ -168,7 +162,7 @@ impl fmt::Debug for CancellationToken {
 }
 
 impl Node {
-    fn new(parent: Option<Parent>) -> Self {
+    fn new(parent: Option<Arc<Node>>) -> Self {
         Self {
             cancelled: AtomicBool::new(false),
             reason: OnceLock::new(),
@@ -177,6 +171,7 @@ impl Node {
                 children: Slab::new(),
             }),
             parent,
+            place: OnceLock::new(),
         }
     }
 
@@ -185,10 +180,10 @@ impl Node {
         self.cancelled.load(Ordering::Acquire)
     }
 
-    fn forget_child(&self, key: usize) {
+    fn forget_child(&self, place: usize) {
         let children = &mut self.state.lock().children;
         // A cancel has emptied the list already.
-        children.try_remove(key);
+        children.try_remove(place);
         if children.is_empty() && children.capacity() > KEPT {
             *children = Slab::new();
         }
@@ -198,21 +193,24 @@ impl Node {
 impl Drop for Node {
     fn drop(&mut self) {
         // In a loop: a chain of ten thousand tokens must not be dropped by recursion.
-        let mut parent = self.parent.take();
-        while let Some(Parent { node, key }) = parent {
-            if let Some(key) = key {
-                node.forget_child(key);
+        let mut above = (self.parent.take(), self.place.take());
+        while let (Some(parent), place) = above {
+            if let Some(place) = place {
+                parent.forget_child(place);
             }
-            parent = Arc::into_inner(node).and_then(|mut node| node.parent.take());
+            above = match Arc::into_inner(parent) {
+                Some(mut last) => (last.parent.take(), last.place.take()),
+                None => (None, None),
+            };
         }
     }
 }
 
 /// Cancels `root` and what descends from it, without recursion.
 fn cancel_tree(root: Arc<Node>, reason: &Reason) {
-    let mut pending = vec![root];
-    while let Some(node) = pending.pop() {
-        let mut wakers = Vec::new();
+    let mut wakers = Vec::new();
+    let mut pending = VecDeque::from([root]);
+    while let Some(node) = pending.pop_front() {
         let mut state = node.state.lock();
         if !node.is_cancelled() {
             node.reason.set(reason.clone()).ok();
@@ -228,8 +226,9 @@ fn cancel_tree(root: Arc<Node>, reason: &Reason) {
                 .into_iter()
                 .filter_map(|(_, child)| child.upgrade()),
         );
-        wake_all(wakers);
     }
+    // Last: whoever is woken by one of these tokens sees all of them cancelled.
+    wake_all(wakers);
 }
 
 /// One wait for a node, however it is reached.
@@ -260,7 +259,7 @@ impl<N: AsRef<Node>> Waiter<N> {
             }
         };
         drop(state);
-        catch_drop(old).ok();
+        discard(old);
         Poll::Pending
     }
 }
@@ -269,7 +268,7 @@ impl<N: AsRef<Node>> Drop for Waiter<N> {
     fn drop(&mut self) {
         if let Some(key) = self.key.take() {
             let removed = self.node.as_ref().state.lock().waiters.remove(key);
-            catch_drop(removed.waker).ok();
+            discard(removed.waker);
         }
     }
 }

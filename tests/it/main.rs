@@ -1,5 +1,9 @@
 //! Behaviour through the public API, one module per concept, on the deterministic runtime.
 
+mod auto_traits;
 mod limit;
 mod rate_limit;
 mod sim;
+mod support;
+mod task;
+mod token;

@@ -1,19 +1,18 @@
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::future::{pending, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use untethered::sim::{Order, Sim, drop_at_every_poll, explore_orders, yield_now};
 
+use crate::support::{Log, OnDrop, panic_text};
+
 const SECOND: Duration = Duration::from_secs(1);
-
-/// What happened, in order.
-type Log = Arc<Mutex<Vec<&'static str>>>;
-
-fn logger(log: &Log) -> impl Fn(&'static str) + Send + use<> {
-    let log = log.clone();
-    move |event| log.lock().unwrap().push(event)
-}
 
 #[test]
 fn time_jumps_when_nothing_is_ready() {
@@ -29,46 +28,659 @@ fn time_jumps_when_nothing_is_ready() {
         first.await.unwrap();
     });
     assert_eq!(sim.elapsed(), 3600 * SECOND);
-    assert_eq!((sim.live_tasks(), sim.live_timers()), (0, 0));
+    sim.assert_empty();
 }
 
 #[test]
-fn every_poll_is_reached_by_the_drop() {
-    let reached = Rc::new(Cell::new(0));
-    let polls = drop_at_every_poll(Order::Fifo, |sim| {
-        let rt = sim.runtime();
-        let seen = reached.clone();
-        seen.set(0);
-        let future = async move {
-            for _ in 0..5 {
-                seen.set(seen.get() + 1);
-                yield_now().await;
-                rt.sleep(SECOND).await;
-            }
-        };
-        (future, |sim| assert_eq!(sim.live_timers(), 0))
+fn time_stands_still_while_anything_is_ready() {
+    let sim = Sim::new();
+    let rt = sim.runtime();
+    rt.spawn({
+        let rt = rt.clone();
+        async move { rt.sleep(SECOND).await }
+    })
+    .detach();
+    sim.block_on(async {
+        for _ in 0..100 {
+            yield_now().await;
+        }
     });
-    assert_eq!(polls, 11);
-    assert_eq!(reached.get(), 5);
+    assert_eq!(sim.elapsed(), Duration::ZERO);
+    sim.run_until_idle();
+    assert_eq!((sim.elapsed(), sim.live_tasks()), (Duration::ZERO, 1));
+}
+
+#[test]
+fn advance_stops_at_each_timer_on_its_way() {
+    let sim = Sim::new();
+    let rt = sim.runtime();
+    let log = Log::default();
+    for (name, seconds) in [("c", 3), ("a", 1), ("tie 1", 2), ("tie 2", 2), ("late", 5)] {
+        let (rt, log) = (rt.clone(), log.clone());
+        let start = sim.now();
+        let sleep = rt.sleep(seconds * SECOND);
+        let task = rt.clone().spawn(async move {
+            sleep.await;
+            log.push(format!("{name} at {:?}", rt.now() - start));
+        });
+        task.detach();
+    }
+    sim.advance(4 * SECOND);
+    assert_eq!(
+        log.take(),
+        ["a at 1s", "tie 1 at 2s", "tie 2 at 2s", "c at 3s"]
+    );
+    assert_eq!((sim.elapsed(), sim.live_timers()), (4 * SECOND, 1));
+    sim.advance(SECOND - Duration::from_nanos(1));
+    assert_eq!(log.take(), [""; 0]);
+    sim.advance(Duration::from_nanos(1));
+    assert_eq!(log.take(), ["late at 5s"]);
+    sim.assert_empty();
+}
+
+#[test]
+fn advance_runs_timers_that_begin_on_its_way() {
+    let sim = Sim::new();
+    let rt = sim.runtime();
+    let ticks = Arc::new(AtomicUsize::new(0));
+    let counter = ticks.clone();
+    let ticker = rt.clone().spawn(async move {
+        loop {
+            rt.sleep(SECOND).await;
+            counter.fetch_add(1, SeqCst);
+        }
+    });
+    sim.advance(10 * SECOND);
+    assert_eq!(ticks.load(SeqCst), 10);
+    drop(ticker);
+    sim.run_until_idle();
+    sim.assert_empty();
+}
+
+#[test]
+fn the_longest_sleep_never_ends_and_does_not_overflow() {
+    let sim = Sim::new();
+    let rt = sim.runtime();
+    let error = sim.try_block_on(rt.sleep(Duration::MAX)).unwrap_err();
+    assert!(error.to_string().starts_with("deadlock at 0ns"), "{error}");
+    sim.block_on(rt.sleep(Duration::from_secs(1 << 55)));
+    assert_eq!(sim.elapsed(), Duration::from_secs(1 << 55));
+    let error = panic_text(|| sim.advance(Duration::MAX));
+    assert!(error.starts_with("a clock can not be moved by"), "{error}");
+    // And it is still in order.
+    sim.advance(SECOND);
+}
+
+#[test]
+fn sleeps_are_reset_armed_or_not() {
+    let sim = Sim::new();
+    let rt = sim.runtime();
+    sim.block_on(async {
+        let mut sleep = rt.sleep(SECOND);
+        sleep.reset(2 * SECOND);
+        assert!(futures_lite::future::poll_once(&mut sleep).await.is_none());
+        assert_eq!(sim.live_timers(), 1);
+        sleep.reset(3 * SECOND);
+        (&mut sleep).await;
+        assert_eq!(sim.elapsed(), 3 * SECOND);
+        sleep.reset_at(sim.now() + SECOND);
+        assert!(!sleep.is_elapsed());
+        sleep.await;
+        assert_eq!(sim.elapsed(), 4 * SECOND);
+        rt.sleep(Duration::ZERO).await;
+        rt.sleep_until(sim.now() - SECOND).await;
+        assert_eq!(sim.elapsed(), 4 * SECOND);
+    });
+    sim.assert_empty();
+}
+
+#[test]
+fn a_deadlock_says_who_waits_for_what() {
+    let sim = Sim::new();
+    let rt = sim.runtime();
+    sim.auto_advance(false);
+    let sleeper = rt.clone();
+    let sleeping = rt.spawn(async move { sleeper.sleep(7 * SECOND).await });
+    let line = line!() - 1;
+    let done = rt.spawn(async {});
+    let error = sim
+        .try_block_on(async {
+            done.await.unwrap();
+            pending::<()>().await
+        })
+        .unwrap_err();
+    let report = error.to_string();
+    let lines: Vec<_> = report.lines().collect();
+    let [head, first, second] = lines[..] else {
+        panic!("{report}");
+    };
+    assert_eq!(head, "deadlock at 0ns: nothing is ready");
+    let place = format!("tests/it/sim.rs:{line}:");
+    assert!(first.starts_with("  task 0, spawned at"), "{first}");
+    assert!(first.contains(&place), "{first}");
+    assert!(
+        first.ends_with(", polled once, waits for a timer at 7s"),
+        "{first}"
+    );
+    assert!(
+        second.starts_with("  main, started at tests/it/sim.rs"),
+        "{second}"
+    );
+    assert!(second.contains("no timer gives"), "{second}");
+
+    sim.advance(7 * SECOND);
+    assert!(sleeping.is_finished());
+}
+
+#[test]
+fn block_on_panics_with_the_report() {
+    let sim = Sim::new();
+    let report = panic_text(|| sim.block_on(pending::<()>()));
+    assert!(report.contains("\n  main, started at "), "{report}");
+    assert_eq!(sim.block_on(async { 1 }), 1);
+}
+
+#[test]
+fn what_is_left_is_named() {
+    let sim = Sim::new();
+    let task = sim.runtime().spawn(pending::<()>());
+    let report = panic_text(|| sim.assert_empty());
+    assert!(
+        report.starts_with("tasks left: 1, timers left: 0\n  task 0"),
+        "{report}"
+    );
+    assert!(report.contains("never polled"), "{report}");
+    drop(task);
+    sim.run_until_idle();
+    sim.assert_empty();
+}
+
+#[test]
+fn block_on_takes_borrows_and_needs_no_send() {
+    let sim = Sim::new();
+    let cell = Rc::new(RefCell::new(Vec::new()));
+    let text = String::from("borrowed");
+    sim.block_on(async {
+        yield_now().await;
+        cell.borrow_mut().push(&text);
+    });
+    assert_eq!(*cell.borrow(), ["borrowed"]);
+}
+
+#[test]
+fn block_on_returns_as_soon_as_its_future_is_done() {
+    let sim = Sim::new();
+    let rt = sim.runtime();
+    let mut task = None;
+    sim.block_on(async { task = Some(rt.spawn(async {})) });
+    let task = task.unwrap();
+    assert!(!task.is_finished());
+    sim.run_until_idle();
+    assert!(task.is_finished());
+}
+
+#[test]
+fn nothing_drives_a_sim_from_within() {
+    let sim = Arc::new(Sim::new());
+    let inner = sim.clone();
+    let task = sim.runtime().spawn(async move { inner.run_until_idle() });
+    let error = sim.block_on(task).unwrap_err();
+    assert!(error.to_string().contains("running already"), "{error}");
+    let error = panic_text(|| sim.block_on(async { sim.advance(SECOND) }));
+    assert!(error.contains("running already"), "{error}");
+    // Another one is free to run.
+    let value = sim.block_on(async { Sim::new().block_on(async { 3 }) });
+    assert_eq!(value, 3);
+    sim.assert_empty();
+}
+
+#[test]
+fn a_panic_of_the_main_future_leaves_the_sim_in_order() {
+    let sim = Sim::new();
+    let rt = sim.runtime();
+    let task = rt.spawn(async { 1 });
+    let text = panic_text(|| sim.block_on(async { panic!("mine") }));
+    assert_eq!(text, "mine");
+    assert_eq!(sim.block_on(task).unwrap(), 1);
+    sim.assert_empty();
+}
+
+#[test]
+fn a_blocking_closure_is_a_step_of_its_own() {
+    explore_orders(8, |sim| {
+        let rt = sim.runtime();
+        let thread = std::thread::current().id();
+        let started = Arc::new(AtomicUsize::new(0));
+        let flag = started.clone();
+        let work = rt.spawn_blocking(move || {
+            flag.store(1, SeqCst);
+            std::thread::current().id()
+        });
+        assert_eq!(started.load(SeqCst), 0);
+        let timer = rt.sleep(SECOND);
+        sim.block_on(async {
+            assert_eq!(work.await.unwrap(), thread);
+            // It is never overtaken by a timer.
+            assert_eq!(sim.elapsed(), Duration::ZERO);
+            timer.await;
+        });
+    });
+}
+
+#[test]
+fn dropping_a_sim_drops_what_it_holds_and_what_comes() {
+    let sim = Sim::new();
+    let rt = sim.runtime();
+    let log = Log::default();
+    let spawned = Arc::new(Mutex::new(None));
+    let late = OnDrop::new({
+        let (rt, log, spawned) = (rt.clone(), log.clone(), spawned.clone());
+        move || {
+            log.push("first dropped");
+            let guard = log.on_drop("second dropped");
+            let task = rt.spawn(async move {
+                let _guard = guard;
+            });
+            *spawned.lock().unwrap() = Some(task);
+        }
+    });
+    let first = rt.spawn(async move {
+        let _late = late;
+        pending::<()>().await
+    });
+    let work = rt.spawn_blocking({
+        let guard = log.on_drop("work dropped");
+        move || drop(guard)
+    });
+    let mut sleep = pin!(rt.sleep(SECOND));
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(sleep.as_mut().poll(&mut cx).is_pending());
+    let now = rt.now();
+    drop(sim);
+
+    let mut events = log.take();
+    events.sort();
+    assert_eq!(events, ["first dropped", "second dropped", "work dropped"]);
+    let after = rt.spawn(async {});
+    let second = spawned.lock().unwrap().take().unwrap();
+    for task in [after, second] {
+        let error = futures_lite::future::block_on(task).unwrap_err();
+        assert!(error.is_cancelled());
+    }
+    assert!(
+        futures_lite::future::block_on(first)
+            .unwrap_err()
+            .is_cancelled()
+    );
+    assert!(
+        futures_lite::future::block_on(work)
+            .unwrap_err()
+            .is_cancelled()
+    );
+    let late_work = rt.spawn_blocking(|| ());
+    assert!(
+        futures_lite::future::block_on(late_work)
+            .unwrap_err()
+            .is_cancelled()
+    );
+    assert!(sleep.as_mut().poll(&mut cx).is_pending());
+    assert!(rt.sleep(SECOND).deadline().is_some());
+    assert_eq!(rt.now(), now);
+}
+
+/// Spawns the rest of a chain when dropped.
+struct Chain {
+    rt: untethered::Runtime,
+    left: usize,
+    ends: Arc<AtomicUsize>,
+}
+
+impl Drop for Chain {
+    fn drop(&mut self) {
+        if self.left == 0 {
+            self.ends.fetch_add(1, SeqCst);
+            return;
+        }
+        let next = Chain {
+            rt: self.rt.clone(),
+            left: self.left - 1,
+            ends: self.ends.clone(),
+        };
+        self.rt.spawn(async move { drop(next) }).detach();
+    }
+}
+
+#[test]
+fn tasks_that_spawn_when_dropped_are_not_dropped_by_recursion() {
+    let ends = Arc::new(AtomicUsize::new(0));
+    let sim = Sim::new();
+    let chain = |rt: &untethered::Runtime| Chain {
+        rt: rt.clone(),
+        left: 100_000,
+        ends: ends.clone(),
+    };
+    let rt = sim.runtime();
+    let held = chain(&rt);
+    rt.spawn(async move {
+        let _held = held;
+        pending::<()>().await
+    })
+    .detach();
+    drop(sim);
+    assert_eq!(ends.load(SeqCst), 1);
+    drop(chain(&rt));
+    assert_eq!(ends.load(SeqCst), 2);
+}
+
+#[test]
+fn a_waker_of_an_ended_task_wakes_nobody_else() {
+    let sim = Sim::new();
+    let rt = sim.runtime();
+    let stale = sim.block_on(async {
+        let task = rt.spawn(poll_fn(|cx| Poll::Ready(cx.waker().clone())));
+        task.await.unwrap()
+    });
+    let polls = Arc::new(AtomicUsize::new(0));
+    let counter = polls.clone();
+    let task = rt.spawn(poll_fn(move |_| {
+        counter.fetch_add(1, SeqCst);
+        Poll::<()>::Pending
+    }));
+    sim.run_until_idle();
+    stale.wake_by_ref();
+    sim.run_until_idle();
+    assert_eq!(polls.load(SeqCst), 1);
+    drop(sim);
+    stale.wake();
+    drop(task);
+}
+
+#[test]
+fn wakes_of_other_threads_count() {
+    let sim = Sim::new();
+    let rt = sim.runtime();
+    let flag = Arc::new(AtomicUsize::new(0));
+    let stored = Arc::new(Mutex::new(None::<Waker>));
+    let task = rt.spawn({
+        let (flag, stored) = (flag.clone(), stored.clone());
+        poll_fn(move |cx| {
+            *stored.lock().unwrap() = Some(cx.waker().clone());
+            match flag.load(SeqCst) {
+                0 => Poll::Pending,
+                value => Poll::Ready(value),
+            }
+        })
+    });
+    sim.run_until_idle();
+    let waker = stored.lock().unwrap().take().unwrap();
+    std::thread::spawn(move || {
+        flag.store(7, SeqCst);
+        waker.wake();
+    })
+    .join()
+    .unwrap();
+    assert_eq!(sim.block_on(task).unwrap(), 7);
+}
+
+/// The names of four tasks in the order in which they run, each twice.
+fn run_four(sim: &Sim) -> Vec<String> {
+    let log = Log::default();
+    for name in ["a", "b", "c", "d"] {
+        let log = log.clone();
+        let task = async move {
+            log.push(name);
+            yield_now().await;
+            log.push(name);
+        };
+        sim.runtime().spawn(task).detach();
+    }
+    sim.run_until_idle();
+    log.take()
 }
 
 #[test]
 fn orders_differ_and_repeat() {
     let mut seen = Vec::new();
-    explore_orders(8, |sim| {
+    explore_orders(8, |sim| seen.push(run_four(sim)));
+    assert_eq!(seen.len(), 10);
+    assert_eq!(seen[0], ["a", "b", "c", "d", "a", "b", "c", "d"]);
+    assert_eq!(seen[1], ["d", "c", "b", "a", "a", "b", "c", "d"]);
+    for (seed, order) in seen[2..].iter().enumerate() {
+        let sim = Sim::with_order(Order::Seeded(seed as u64));
+        assert_eq!(run_four(&sim), *order);
+    }
+    seen.sort();
+    seen.dedup();
+    assert_eq!(seen.len(), 10, "{seen:?}");
+}
+
+#[test]
+fn every_order_is_drawn() {
+    let mut seen = std::collections::HashSet::new();
+    for seed in 0..500 {
+        let sim = Sim::with_order(Order::Seeded(seed));
         let log = Log::default();
         for name in ["a", "b", "c", "d"] {
-            let log = logger(&log);
-            sim.runtime().spawn(async move { log(name) }).detach();
+            let log = log.clone();
+            sim.runtime().spawn(async move { log.push(name) }).detach();
         }
         sim.run_until_idle();
-        let order = log.lock().unwrap().clone();
-        seen.push(order);
+        seen.insert(log.take());
+    }
+    assert_eq!(seen.len(), 24);
+}
+
+#[test]
+fn lifo_runs_first_what_was_woken_last() {
+    let sim = Sim::with_order(Order::Lifo);
+    let rt = sim.runtime();
+    let log = Log::default();
+    let token = untethered::CancellationToken::new();
+    let waiter = rt.spawn({
+        let (log, token) = (log.clone(), token.clone());
+        async move {
+            token.cancelled().await;
+            log.push("woken");
+        }
     });
-    assert_eq!(seen[0], ["a", "b", "c", "d"]);
-    assert_eq!(seen[1], ["d", "c", "b", "a"]);
-    let mut distinct = seen.clone();
-    distinct.sort_unstable();
-    distinct.dedup();
-    assert!(distinct.len() > 4, "{seen:?}");
+    sim.run_until_idle();
+    for name in ["a", "b"] {
+        let (log, token) = (log.clone(), token.clone());
+        let task = async move {
+            log.push(name);
+            token.cancel("now");
+        };
+        rt.spawn(task).detach();
+    }
+    sim.block_on(waiter).unwrap();
+    sim.run_until_idle();
+    assert_eq!(log.take(), ["b", "woken", "a"]);
+}
+
+#[test]
+fn no_order_starves_a_task() {
+    explore_orders(8, |sim| {
+        let rt = sim.runtime();
+        let flag = Arc::new(AtomicUsize::new(0));
+        let setter = flag.clone();
+        rt.spawn(async move { setter.store(1, SeqCst) }).detach();
+        let spinner = |flag: Arc<AtomicUsize>| async move {
+            while flag.load(SeqCst) == 0 {
+                yield_now().await;
+            }
+        };
+        let spinning = [
+            rt.spawn(spinner(flag.clone())),
+            rt.spawn(spinner(flag.clone())),
+        ];
+        // Each spawns the next until the flag is set.
+        fn spawner(rt: untethered::Runtime, flag: Arc<AtomicUsize>) {
+            if flag.load(SeqCst) == 0 {
+                rt.clone().spawn(async move { spawner(rt, flag) }).detach();
+            }
+        }
+        spawner(rt.clone(), flag.clone());
+        sim.block_on(async {
+            for task in spinning {
+                task.await.unwrap();
+            }
+        });
+        sim.run_until_idle();
+        sim.assert_empty();
+    });
+}
+
+/// How often a task that sleeps three times is polled.
+fn polls_of_a_sleeper(sim: &Sim) -> usize {
+    let rt = sim.runtime();
+    let polls = Cell::new(0);
+    sim.block_on(async {
+        let mut sleeper = pin!(async {
+            for _ in 0..3 {
+                rt.sleep(SECOND).await;
+            }
+        });
+        poll_fn(|cx| {
+            polls.set(polls.get() + 1);
+            sleeper.as_mut().poll(cx)
+        })
+        .await
+    });
+    assert_eq!(sim.elapsed(), 3 * SECOND);
+    polls.get()
+}
+
+#[test]
+fn spurious_wakes_poll_what_was_not_woken() {
+    let mut more = 0;
+    for seed in 0..50 {
+        let spurious = || {
+            let sim = Sim::with_order(Order::Seeded(seed));
+            sim.spurious_wakes(true);
+            polls_of_a_sleeper(&sim)
+        };
+        let polls = spurious();
+        assert_eq!(polls, spurious());
+        more += usize::from(polls > 4);
+        let sim = Sim::with_order(Order::Seeded(seed));
+        assert_eq!(polls_of_a_sleeper(&sim), 4);
+    }
+    assert!(more > 10, "only {more} of 50 seeds woke a task");
+}
+
+#[test]
+fn a_failure_names_its_order() {
+    let test = |sim: &Sim| assert_eq!(run_four(sim)[0], "a");
+    let message = panic_text(|| explore_orders(3, test));
+    assert!(message.starts_with("with Order::Lifo: "), "{message}");
+    let again = catch_unwind(|| test(&Sim::with_order(Order::Lifo)));
+    assert!(again.is_err());
+
+    let seeded = |sim: &Sim| {
+        let seen = run_four(sim);
+        assert!(seen[0] == "a" || seen[0] == "d", "{seen:?}");
+    };
+    let message = panic_text(|| explore_orders(20, seeded));
+    assert!(message.starts_with("with Order::Seeded("), "{message}");
+
+    // A payload that is no text comes out as it is.
+    let payload = catch_unwind(|| explore_orders(1, |_| std::panic::panic_any(7_u8))).unwrap_err();
+    assert_eq!(payload.downcast_ref::<u8>(), Some(&7));
+}
+
+#[test]
+fn every_poll_is_reached_by_the_drop() {
+    for order in [Order::Fifo, Order::Lifo, Order::Seeded(3)] {
+        let dropped_at = RefCell::new(Vec::new());
+        let polls = drop_at_every_poll(order, |sim| {
+            let rt = sim.runtime();
+            let step = Rc::new(Cell::new(0));
+            let at = step.clone();
+            let future = async move {
+                for _ in 0..3 {
+                    at.set(at.get() + 1);
+                    yield_now().await;
+                    at.set(at.get() + 1);
+                    rt.sleep(SECOND).await;
+                }
+            };
+            let dropped_at = &dropped_at;
+            (future, move |sim: &Sim| {
+                sim.assert_empty();
+                dropped_at.borrow_mut().push(step.get());
+            })
+        });
+        assert_eq!(polls, 7);
+        assert_eq!(*dropped_at.borrow(), [0, 1, 2, 3, 4, 5, 6, 6]);
+    }
+}
+
+#[test]
+fn drop_at_every_poll_finds_what_a_drop_loses() {
+    // Takes the item off the shelf before an await, and puts it back only after.
+    let message = panic_text(|| {
+        drop_at_every_poll(Order::Fifo, |_| {
+            let shelf = Rc::new(RefCell::new(vec!["item"]));
+            let taken = shelf.clone();
+            let future = async move {
+                yield_now().await;
+                let item = taken.borrow_mut().pop().unwrap();
+                yield_now().await;
+                taken.borrow_mut().push(item);
+            };
+            (future, move |_: &Sim| {
+                assert_eq!(shelf.borrow().len(), 1, "lost")
+            })
+        })
+    });
+    assert!(message.starts_with("dropped after 2 polls: "), "{message}");
+    assert!(message.contains("lost"), "{message}");
+}
+
+#[test]
+fn drop_at_every_poll_ends() {
+    let message = panic_text(|| {
+        drop_at_every_poll(Order::Fifo, |_| (pending::<()>(), |_: &Sim| ()));
+    });
+    assert!(
+        message.starts_with("dropped after 2 polls: deadlock"),
+        "{message}"
+    );
+    let message = panic_text(|| {
+        let endless = || async {
+            loop {
+                yield_now().await;
+            }
+        };
+        drop_at_every_poll(Order::Fifo, |_| (endless(), |_: &Sim| ()));
+    });
+    assert!(
+        message.starts_with("the future is not done after"),
+        "{message}"
+    );
+}
+
+#[test]
+fn parallelism_is_what_the_test_says() {
+    let sim = Sim::new();
+    let rt = sim.runtime();
+    assert_eq!(rt.parallelism().get(), 1);
+    sim.parallelism(4);
+    assert_eq!(rt.parallelism().get(), 4);
+    let error = panic_text(|| sim.parallelism(0));
+    assert!(error.contains("not nought"), "{error}");
+}
+
+#[test]
+fn a_panic_of_a_task_stays_its_own() {
+    explore_orders(4, |sim| {
+        let rt = sim.runtime().on_unobserved(|_| {});
+        let bad = rt.spawn(async { panic!("bad") });
+        let good = rt.spawn(async { 1 });
+        let result = catch_unwind(AssertUnwindSafe(|| sim.block_on(good)));
+        assert_eq!(result.unwrap().unwrap(), 1);
+        let error = sim.block_on(bad).unwrap_err();
+        assert_eq!(error.to_string(), "task panicked: bad");
+        sim.assert_empty();
+    });
 }

@@ -1,0 +1,8 @@
+//! What is allocated and what stays so, counted by the allocator of this program.
+//!
+//! The counts are of the thread that asks: tests run beside each other, each on its own.
+
+mod counter;
+mod sim;
+mod task;
+mod token;

@@ -1,0 +1,103 @@
+//! Which public types may move between threads, be shared and be moved when pinned. A change here
+//! is a change of the API.
+
+use std::future::Ready;
+use std::marker::{PhantomData, PhantomPinned};
+use std::rc::Rc;
+
+use untethered::runtime::{Runtime, Sleep, Unobserved};
+use untethered::sim::{Deadlock, Order, Sim, YieldNow};
+use untethered::task::{
+    AbortHandle, BlockingTask, CancellationToken, Cancelled, CancelledOwned, DropGuard, JoinError,
+    Reason, RunUntilCancelled, Task,
+};
+
+/// Whether a type implements a trait, as a constant.
+macro_rules! implements {
+    ($type:ty: $trait:ident) => {{
+        struct Probe<T>(PhantomData<T>);
+        // Found only if the other, which goes first, does not apply.
+        #[allow(dead_code, reason = "not used where the trait is implemented")]
+        trait Otherwise {
+            const ANSWER: bool = false;
+        }
+        impl<T> Otherwise for Probe<T> {}
+        #[allow(dead_code, reason = "not used where the trait is not implemented")]
+        impl<T: $trait> Probe<T> {
+            const ANSWER: bool = true;
+        }
+        Probe::<$type>::ANSWER
+    }};
+}
+
+macro_rules! check {
+    ($($type:ty: $send:literal $sync:literal $unpin:literal;)*) => {$(
+        assert_eq!(
+            (
+                implements!($type: Send),
+                implements!($type: Sync),
+                implements!($type: Unpin),
+            ),
+            ($send, $sync, $unpin),
+            "Send, Sync, Unpin of {}",
+            stringify!($type),
+        );
+    )*};
+}
+
+#[test]
+fn the_probe_tells_yes_from_no() {
+    check! {
+        u8: true true true;
+        Rc<u8>: false false true;
+        PhantomPinned: true true false;
+        std::cell::Cell<u8>: true false true;
+    }
+}
+
+#[test]
+fn of_the_runtime() {
+    check! {
+        Runtime: true true true;
+        Sleep: true false true;
+        Unobserved: true false true;
+    }
+}
+
+#[test]
+fn of_tasks() {
+    type Cell = std::cell::Cell<u8>;
+    check! {
+        Task<u8>: true true true;
+        Task<Cell>: true true true;
+        Task<PhantomPinned>: true true true;
+        BlockingTask<u8>: true true true;
+        BlockingTask<Cell>: true true true;
+        AbortHandle: true true true;
+        JoinError: true true true;
+    }
+}
+
+#[test]
+fn of_tokens() {
+    check! {
+        CancellationToken: true true true;
+        Cancelled<'static>: true true true;
+        CancelledOwned: true true true;
+        DropGuard: true true true;
+        Reason: true true true;
+        RunUntilCancelled<'static, Ready<u8>>: true true true;
+        RunUntilCancelled<'static, Ready<Rc<u8>>>: false false true;
+        RunUntilCancelled<'static, PhantomPinned>: true true false;
+    }
+}
+
+#[test]
+fn of_the_simulation() {
+    check! {
+        Sim: true true true;
+        Order: true true true;
+        Deadlock: true true true;
+        YieldNow: true true true;
+    }
+}

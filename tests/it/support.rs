@@ -1,0 +1,99 @@
+//! What the tests share.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::task::{Wake, Waker};
+
+/// What happened, in order.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Log(Arc<Mutex<Vec<String>>>);
+
+impl Log {
+    pub(crate) fn push(&self, event: impl Into<String>) {
+        self.0.lock().unwrap().push(event.into());
+    }
+
+    pub(crate) fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+
+    /// A value that logs `event` when it is dropped.
+    pub(crate) fn on_drop(&self, event: &'static str) -> OnDrop {
+        let log = self.clone();
+        OnDrop::new(move || log.push(event))
+    }
+}
+
+/// Runs a closure when it is dropped.
+pub(crate) struct OnDrop(Option<Box<dyn FnOnce() + Send + Sync>>);
+
+impl OnDrop {
+    pub(crate) fn new(f: impl FnOnce() + Send + Sync + 'static) -> Self {
+        Self(Some(Box::new(f)))
+    }
+}
+
+impl Drop for OnDrop {
+    fn drop(&mut self) {
+        if let Some(f) = self.0.take() {
+            f();
+        }
+    }
+}
+
+/// Counts the guards it made and those that were dropped.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Drops(Arc<[AtomicUsize; 2]>);
+
+impl Drops {
+    pub(crate) fn guard(&self) -> OnDrop {
+        self.0[0].fetch_add(1, SeqCst);
+        let counts = self.0.clone();
+        OnDrop::new(move || {
+            counts[1].fetch_add(1, SeqCst);
+        })
+    }
+
+    pub(crate) fn made(&self) -> usize {
+        self.0[0].load(SeqCst)
+    }
+
+    /// How many were dropped.
+    pub(crate) fn count(&self) -> usize {
+        self.0[1].load(SeqCst)
+    }
+}
+
+/// Counts how often it is woken.
+#[derive(Debug, Default)]
+pub(crate) struct Wakes(AtomicUsize);
+
+impl Wakes {
+    pub(crate) fn new() -> (Arc<Self>, Waker) {
+        let wakes = Arc::new(Self::default());
+        (wakes.clone(), Waker::from(wakes))
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.0.load(SeqCst)
+    }
+}
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, SeqCst);
+    }
+}
+
+/// The message of the panic that `f` ends in.
+#[track_caller]
+pub(crate) fn panic_text<T>(f: impl FnOnce() -> T) -> String {
+    match catch_unwind(AssertUnwindSafe(f)) {
+        Ok(_) => panic!("it did not panic"),
+        Err(payload) => match payload.downcast::<String>() {
+            Ok(text) => *text,
+            Err(payload) => (*payload.downcast::<&str>().expect("the payload is text")).into(),
+        },
+    }
+}

@@ -1,0 +1,814 @@
+use std::future::{pending, poll_fn, ready};
+use std::panic::panic_any;
+use std::pin::pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use futures_lite::future::poll_once;
+use untethered::sim::{Order, Sim, drop_at_every_poll, explore_orders, yield_now};
+use untethered::task::{AbortHandle, BlockingTask};
+use untethered::{Runtime, Task};
+
+use crate::support::{Drops, Log, OnDrop, Wakes, panic_text};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A runtime of `sim` that logs the panics nobody takes.
+fn telling(sim: &Sim, log: &Log) -> Runtime {
+    let log = log.clone();
+    sim.runtime().on_unobserved(move |unobserved| {
+        log.push(unobserved.to_string());
+    })
+}
+
+#[test]
+fn awaiting_gives_the_output() {
+    explore_orders(8, |sim| {
+        let rt = sim.runtime();
+        let task = rt.spawn({
+            let rt = rt.clone();
+            async move {
+                rt.sleep(SECOND).await;
+                String::from("done")
+            }
+        });
+        assert!(!task.is_finished());
+        assert_eq!(sim.block_on(task).unwrap(), "done");
+        sim.assert_empty();
+    });
+}
+
+#[test]
+fn dropping_the_handle_drops_the_future_where_it_would_be_polled() {
+    explore_orders(8, |sim| {
+        let log = Log::default();
+        let guard = log.on_drop("future dropped");
+        let task = sim.runtime().spawn(async move {
+            let _guard = guard;
+            pending::<()>().await
+        });
+        sim.run_until_idle();
+        drop(task);
+        assert_eq!(log.take(), [""; 0]);
+        sim.run_until_idle();
+        assert_eq!(log.take(), ["future dropped"]);
+        sim.assert_empty();
+    });
+}
+
+#[test]
+fn a_task_that_is_aborted_before_its_first_poll_never_runs() {
+    explore_orders(8, |sim| {
+        let log = Log::default();
+        let body = |log: &Log| {
+            let (guard, log) = (log.on_drop("dropped"), log.clone());
+            async move {
+                let _guard = guard;
+                log.push("ran");
+            }
+        };
+        let rt = sim.runtime();
+        drop(rt.spawn(body(&log)));
+        let aborted = rt.spawn(body(&log));
+        aborted.abort();
+        let error = sim.block_on(aborted).unwrap_err();
+        assert!(error.is_cancelled() && !error.is_panic());
+        assert_eq!(error.to_string(), "task was cancelled");
+        sim.run_until_idle();
+        assert_eq!(log.take(), ["dropped", "dropped"]);
+        sim.assert_empty();
+    });
+}
+
+#[test]
+fn a_detached_task_goes_on() {
+    let sim = Sim::new();
+    let rt = sim.runtime();
+    let log = Log::default();
+    let task = rt.clone().spawn({
+        let log = log.clone();
+        async move {
+            rt.sleep(SECOND).await;
+            log.push("done");
+        }
+    });
+    let abort = task.abort_handle();
+    task.detach();
+    sim.advance(SECOND);
+    assert_eq!(log.take(), ["done"]);
+    assert!(abort.is_finished());
+    sim.assert_empty();
+}
+
+#[test]
+fn a_detached_task_can_be_aborted() {
+    let sim = Sim::new();
+    let task = sim.runtime().spawn(pending::<()>());
+    let abort = task.abort_handle();
+    task.detach();
+    sim.run_until_idle();
+    assert_eq!(sim.live_tasks(), 1);
+    abort.clone().abort();
+    sim.run_until_idle();
+    assert!(abort.is_finished());
+    sim.assert_empty();
+}
+
+#[test]
+fn cancel_waits_until_the_future_is_gone() {
+    explore_orders(8, |sim| {
+        let log = Log::default();
+        let guard = log.on_drop("future dropped");
+        let task = sim.runtime().spawn(async move {
+            let _guard = guard;
+            pending::<()>().await
+        });
+        sim.block_on(async {
+            yield_now().await;
+            let error = task.cancel().await.unwrap_err();
+            assert!(error.is_cancelled());
+            assert!(error.reason().is_none());
+            assert_eq!(log.take(), ["future dropped"]);
+        });
+        sim.assert_empty();
+    });
+}
+
+#[test]
+fn cancel_gives_an_output_that_came_first() {
+    let sim = Sim::new();
+    let rt = sim.runtime();
+    sim.block_on(async {
+        let task = rt.spawn(ready(5));
+        yield_now().await;
+        assert!(task.is_finished());
+        task.abort();
+        assert_eq!(task.cancel().await.unwrap(), 5);
+
+        // It aborts itself and is done in the same poll.
+        let handle = Arc::new(Mutex::new(None));
+        let own = handle.clone();
+        let task = rt.spawn(async move {
+            let own: Option<AbortHandle> = own.lock().unwrap().take();
+            own.unwrap().abort();
+            6
+        });
+        *handle.lock().unwrap() = Some(task.abort_handle());
+        assert_eq!(task.await.unwrap(), 6);
+    });
+    sim.assert_empty();
+}
+
+#[test]
+fn a_dropped_cancel_leaves_the_abort_in_force() {
+    let polls = drop_at_every_poll(Order::Fifo, |sim| {
+        let rt = sim.runtime();
+        let log = Log::default();
+        let guard = log.on_drop("dropped");
+        let task = rt.spawn(async move {
+            let _guard = guard;
+            pending::<()>().await
+        });
+        let check = move |sim: &Sim| {
+            sim.assert_empty();
+            assert_eq!(log.take(), ["dropped"]);
+        };
+        (async move { task.cancel().await.unwrap_err() }, check)
+    });
+    assert_eq!(polls, 2);
+}
+
+#[test]
+fn the_future_is_dropped_before_the_outcome_can_be_seen() {
+    explore_orders(8, |sim| {
+        for end in ["value", "panic", "abort"] {
+            let rt = sim.runtime();
+            let log = Log::default();
+            let handle: Arc<Mutex<Option<AbortHandle>>> = Arc::default();
+            let guard = OnDrop::new({
+                let (log, handle) = (log.clone(), handle.clone());
+                move || {
+                    let seen = handle.lock().unwrap().take().unwrap().is_finished();
+                    log.push(format!("dropped, outcome seen: {seen}"));
+                }
+            });
+            let task = rt.spawn(async move {
+                let _guard = guard;
+                yield_now().await;
+                match end {
+                    "value" => {}
+                    "panic" => panic!("on purpose"),
+                    _ => pending().await,
+                }
+            });
+            *handle.lock().unwrap() = Some(task.abort_handle());
+            sim.run_until_idle();
+            if end == "abort" {
+                task.abort();
+            }
+            sim.block_on(async {
+                let result = task.await;
+                log.push("outcome");
+                assert_eq!(result.is_ok(), end == "value");
+                assert_eq!(result.is_err_and(|e| e.is_panic()), end == "panic");
+            });
+            assert_eq!(log.take(), ["dropped, outcome seen: false", "outcome"]);
+        }
+    });
+}
+
+#[test]
+fn a_panic_reaches_whoever_awaits_with_its_payload() {
+    let sim = Sim::new();
+    let log = Log::default();
+    let rt = telling(&sim, &log);
+    let text: Task<()> = rt.spawn(async { panic!("number {}", 7) });
+    let error = sim.block_on(text).unwrap_err();
+    assert!(error.is_panic() && !error.is_cancelled());
+    assert_eq!(error.to_string(), "task panicked: number 7");
+    assert_eq!(
+        format!("{error:?}"),
+        "JoinError(\"task panicked: number 7\")"
+    );
+
+    let number: Task<()> = rt.spawn(async { panic_any(7_u8) });
+    let error = sim.block_on(number).unwrap_err();
+    assert_eq!(error.to_string(), "task panicked");
+    assert_eq!(error.into_panic().unwrap().downcast_ref::<u8>(), Some(&7));
+
+    let resumed: Task<()> = rt.spawn(async { panic!("again") });
+    let error = sim.block_on(resumed).unwrap_err();
+    assert_eq!(panic_text(|| error.resume_panic()), "again");
+
+    let cancelled = rt.spawn(pending::<()>());
+    cancelled.abort();
+    let error = sim.block_on(cancelled).unwrap_err();
+    let error = error.resume_panic().into_panic().unwrap_err();
+    assert!(error.is_cancelled());
+
+    assert_eq!(log.take(), [""; 0]);
+    sim.assert_empty();
+}
+
+#[test]
+fn a_panic_that_nobody_takes_goes_to_the_hook_once() {
+    explore_orders(8, |sim| {
+        let log = Log::default();
+        let rt = telling(sim, &log);
+        let bad = |text: &'static str| {
+            rt.spawn(async move {
+                yield_now().await;
+                panic!("{text}")
+            })
+        };
+        let told = |text: &str| format!("a task that nobody waits for panicked: {text}");
+
+        let detached: Task<()> = bad("detached");
+        detached.detach();
+        sim.run_until_idle();
+        assert_eq!(log.take(), [told("detached")]);
+
+        let dropped: Task<()> = bad("dropped");
+        sim.run_until_idle();
+        assert_eq!(log.take(), [""; 0]);
+        drop(dropped);
+        assert_eq!(log.take(), [told("dropped")]);
+
+        let taken: Task<()> = bad("taken");
+        sim.block_on(taken).unwrap_err();
+        assert_eq!(log.take(), [""; 0]);
+
+        // Cancelling is no panic.
+        drop(rt.spawn(pending::<()>()));
+        sim.run_until_idle();
+        assert_eq!(log.take(), [""; 0]);
+
+        // What it panicked with can be looked at.
+        let payloads = Arc::new(Mutex::new(Vec::new()));
+        let sink = payloads.clone();
+        let keeping = sim
+            .runtime()
+            .on_unobserved(move |unobserved| sink.lock().unwrap().push(unobserved.into_panic()));
+        keeping.spawn(async { panic_any(3_u8) }).detach();
+        sim.run_until_idle();
+        let payload = payloads.lock().unwrap().pop().unwrap();
+        assert_eq!(payload.downcast_ref::<u8>(), Some(&3));
+        sim.assert_empty();
+    });
+}
+
+#[test]
+fn a_hook_that_panics_hurts_nobody() {
+    let sim = Sim::new();
+    let rt = sim.runtime().on_unobserved(|_| panic!("the hook too"));
+    rt.spawn(async { panic!("first") }).detach();
+    let good = rt.spawn(async { 1 });
+    assert_eq!(sim.block_on(good).unwrap(), 1);
+    sim.assert_empty();
+}
+
+/// Panics when it is dropped, with `self.1` as often again.
+struct Bomb(Log, u8);
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        self.0.push(format!("bomb {}", self.1));
+        if self.1 > 0 {
+            panic_any(Bomb(self.0.clone(), self.1 - 1));
+        }
+        panic!("last bomb");
+    }
+}
+
+#[test]
+fn a_panic_in_the_destructor_of_a_future_is_its_outcome() {
+    explore_orders(4, |sim| {
+        let log = Log::default();
+        let rt = telling(sim, &log);
+        let aborted = rt.spawn({
+            let bomb = Bomb(log.clone(), 0);
+            async move {
+                let _bomb = bomb;
+                pending::<()>().await
+            }
+        });
+        sim.run_until_idle();
+        aborted.abort();
+        let error = sim.block_on(aborted).unwrap_err();
+        assert_eq!(error.to_string(), "task panicked: last bomb");
+        assert_eq!(log.take(), ["bomb 0"]);
+
+        // Dropped by the handle's drop: nobody is left to take it.
+        let dropped = rt.spawn({
+            let bomb = Bomb(log.clone(), 0);
+            async move {
+                let _bomb = bomb;
+                pending::<()>().await
+            }
+        });
+        drop(dropped);
+        sim.run_until_idle();
+        let told = "a task that nobody waits for panicked: last bomb";
+        assert_eq!(log.take(), ["bomb 0", told]);
+        sim.assert_empty();
+    });
+}
+
+/// Ready at once with a value; panics when it is dropped afterwards.
+struct ReadyBomb<T>(Option<T>, &'static str);
+
+impl<T: Unpin> Future for ReadyBomb<T> {
+    type Output = T;
+
+    fn poll(mut self: std::pin::Pin<&mut Self>, _: &mut Context<'_>) -> Poll<T> {
+        Poll::Ready(
+            self.0
+                .take()
+                .expect("the task was not to panic while it ran"),
+        )
+    }
+}
+
+impl<T> Drop for ReadyBomb<T> {
+    fn drop(&mut self) {
+        panic!("{}", self.1);
+    }
+}
+
+#[test]
+fn the_first_panic_is_the_outcome_and_the_second_is_told() {
+    let sim = Sim::new();
+    let log = Log::default();
+    let rt = telling(&sim, &log);
+    let both: Task<u8> = rt.spawn(ReadyBomb(None, "in drop"));
+    let error = sim.block_on(both).unwrap_err();
+    assert!(error.to_string().contains("was not to panic"), "{error}");
+    let told = "a task that nobody waits for panicked: in drop";
+    assert_eq!(log.take(), [told]);
+
+    // The output is lost with the destructor's panic, and dropped.
+    let value = rt.spawn(ReadyBomb(Some(log.on_drop("output dropped")), "in drop"));
+    let Err(error) = sim.block_on(value) else {
+        panic!("a destructor's panic was lost");
+    };
+    assert_eq!(error.to_string(), "task panicked: in drop");
+    assert_eq!(log.take(), ["output dropped"]);
+
+    // Three in one task.
+    let value = rt.spawn(ReadyBomb(Some(Bomb(log.clone(), 0)), "in drop"));
+    assert!(sim.block_on(value).is_err_and(|error| error.is_panic()));
+    let told = "a task that nobody waits for panicked: last bomb";
+    assert_eq!(log.take(), ["bomb 0", told]);
+    sim.assert_empty();
+}
+
+#[test]
+fn payloads_that_panic_when_dropped_unwind_into_nobody() {
+    let sim = Sim::new();
+    let log = Log::default();
+    let sink = log.clone();
+    let rt = sim.runtime().on_unobserved(move |_| sink.push("told"));
+    let bomb = Bomb(log.clone(), 9);
+    rt.spawn(async move { panic_any(bomb) }).detach();
+    let good = rt.spawn(async { 1 });
+    assert_eq!(sim.block_on(good).unwrap(), 1);
+    // The payload, what that panicked with, and no further.
+    assert_eq!(log.take(), ["told", "bomb 9", "bomb 8"]);
+    sim.assert_empty();
+}
+
+#[test]
+fn an_output_that_nobody_takes_is_dropped_with_the_handle_or_the_task() {
+    explore_orders(8, |sim| {
+        let log = Log::default();
+        let rt = telling(sim, &log);
+        let task = rt.spawn(ready(log.on_drop("output dropped")));
+        sim.run_until_idle();
+        assert_eq!(log.take(), [""; 0]);
+        drop(task);
+        assert_eq!(log.take(), ["output dropped"]);
+
+        rt.spawn(ready(log.on_drop("output dropped"))).detach();
+        sim.run_until_idle();
+        assert_eq!(log.take(), ["output dropped"]);
+
+        let bomb = rt.spawn(ready(Bomb(log.clone(), 0)));
+        sim.run_until_idle();
+        drop(bomb);
+        let told = "a task that nobody waits for panicked: last bomb";
+        assert_eq!(log.take(), ["bomb 0", told]);
+    });
+}
+
+#[test]
+fn the_waker_of_the_last_poll_is_woken_once() {
+    let sim = Sim::new();
+    let mut task = pin!(sim.runtime().spawn(ready(1)));
+    let (first, first_waker) = Wakes::new();
+    let (second, second_waker) = Wakes::new();
+    for waker in [&first_waker, &first_waker, &second_waker] {
+        let poll = task.as_mut().poll(&mut Context::from_waker(waker));
+        assert!(poll.is_pending());
+    }
+    drop(first_waker);
+    assert_eq!(Arc::strong_count(&first), 1, "an old waker is not kept");
+    sim.run_until_idle();
+    assert_eq!((first.count(), second.count()), (0, 1));
+    drop(second_waker);
+    assert_eq!(Arc::strong_count(&second), 1, "a used waker is not kept");
+    let poll = task.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    assert!(matches!(poll, Poll::Ready(Ok(1))));
+}
+
+#[test]
+fn a_handle_that_is_dropped_while_it_waits_keeps_no_waker() {
+    let sim = Sim::new();
+    let task = sim.runtime().spawn(pending::<()>());
+    let abort = task.abort_handle();
+    let (wakes, waker) = Wakes::new();
+    let mut task = Box::pin(task);
+    assert!(
+        task.as_mut()
+            .poll(&mut Context::from_waker(&waker))
+            .is_pending()
+    );
+    drop((task, waker));
+    assert_eq!(Arc::strong_count(&wakes), 1);
+    sim.run_until_idle();
+    assert!(abort.is_finished());
+    assert_eq!(wakes.count(), 0);
+}
+
+#[test]
+fn polling_a_handle_after_its_output_says_so() {
+    let sim = Sim::new();
+    let mut task = sim.runtime().spawn(ready(1));
+    sim.block_on(async {
+        (&mut task).await.unwrap();
+        assert!(task.is_finished());
+        let again = std::panic::AssertUnwindSafe(poll_once(&mut task));
+        let caught = futures_lite::FutureExt::catch_unwind(again).await;
+        let text = caught.unwrap_err();
+        assert_eq!(
+            text.downcast_ref::<&str>(),
+            Some(&"a task's handle was polled after it gave its output")
+        );
+    });
+}
+
+#[test]
+fn a_task_may_hold_its_own_handle_or_that_of_its_owner() {
+    explore_orders(4, |sim| {
+        let rt = sim.runtime();
+        let log = Log::default();
+        let slot: Arc<Mutex<Option<Task<()>>>> = Arc::default();
+        let own = slot.clone();
+        let guard = log.on_drop("future dropped");
+        let task = rt.spawn(async move {
+            let _guard = guard;
+            yield_now().await;
+            // Dropping it aborts the task it runs in.
+            drop(own.lock().unwrap().take());
+            yield_now().await;
+            unreachable!("it was aborted");
+        });
+        *slot.lock().unwrap() = Some(task);
+        sim.run_until_idle();
+        assert_eq!(log.take(), ["future dropped"]);
+        sim.assert_empty();
+
+        // A future that is dropped with its own handle inside.
+        let inside: Arc<Mutex<Option<Task<()>>>> = Arc::default();
+        let held = inside.clone();
+        let task = rt.spawn(async move {
+            let _held = held.lock().unwrap().take();
+            pending().await
+        });
+        let abort = task.abort_handle();
+        *inside.lock().unwrap() = Some(task);
+        sim.run_until_idle();
+        abort.abort();
+        sim.run_until_idle();
+        sim.assert_empty();
+    });
+}
+
+#[test]
+fn dropping_a_long_chain_of_tasks_does_not_recurse() {
+    let sim = Sim::new();
+    let rt = sim.runtime();
+    let ends = Drops::default();
+    let end = ends.guard();
+    let mut task = rt.spawn(async move {
+        let _end = end;
+        pending::<()>().await
+    });
+    for _ in 0..10_000 {
+        task = rt.spawn(async move { task.await.unwrap() });
+    }
+    sim.run_until_idle();
+    drop(task);
+    sim.run_until_idle();
+    assert_eq!(ends.count(), 1);
+    sim.assert_empty();
+}
+
+#[test]
+fn every_await_of_a_task_is_safe_to_drop_at() {
+    for order in [Order::Fifo, Order::Lifo, Order::Seeded(1), Order::Seeded(2)] {
+        let polls = drop_at_every_poll(order, |sim| {
+            let rt = sim.runtime();
+            let drops = Drops::default();
+            let seen = drops.clone();
+            let future = async move {
+                let child = |seconds: u32| {
+                    let (guard, rt) = (drops.guard(), rt.clone());
+                    rt.clone().spawn(async move {
+                        rt.sleep(seconds * SECOND).await;
+                        guard
+                    })
+                };
+                let (one, two) = (child(1), child(2));
+                drop(one.await.unwrap());
+                yield_now().await;
+                let three = child(0);
+                assert!(two.cancel().await.is_err());
+                drop(three.await.unwrap());
+            };
+            let check = move |sim: &Sim| {
+                sim.assert_empty();
+                assert_eq!(seen.count(), seen.made());
+            };
+            (future, check)
+        });
+        assert!(polls >= 4, "only {polls} polls");
+    }
+}
+
+/// Small steps on a few tasks, drawn at random, with a check after each.
+#[test]
+fn whatever_is_done_to_tasks_each_ends_once() {
+    // How often each end was reached: a test that never sees one proves nothing about it.
+    let mut ends = [0; 4];
+    for seed in 0..400 {
+        let sim = Sim::with_order(Order::Seeded(seed));
+        sim.spurious_wakes(seed % 2 == 0);
+        let told = Log::default();
+        let rt = telling(&sim, &told);
+        let random = Random::new(seed);
+        let drops = Drops::default();
+        let mut held: Vec<Task<u64>> = Vec::new();
+        for _ in 0..12 {
+            match random.below(7) {
+                0..=2 => {
+                    let guard = drops.guard();
+                    let (kind, own) = (random.below(4), rt.clone());
+                    held.push(rt.spawn(async move {
+                        let _guard = guard;
+                        match kind {
+                            0 => yield_now().await,
+                            1 => own.sleep(SECOND).await,
+                            2 => pending().await,
+                            _ => panic!("drawn"),
+                        }
+                        kind
+                    }));
+                }
+                3 => drop(random.take_from(&mut held)),
+                4 => held.iter().for_each(|task| {
+                    if random.below(2) == 0 {
+                        task.abort();
+                    }
+                }),
+                5 => sim.advance(SECOND),
+                _ => sim.run_until_idle(),
+            }
+        }
+        for task in held.drain(..) {
+            sim.run_until_idle();
+            if !task.is_finished() {
+                sim.advance(SECOND);
+            }
+            let endless = !task.is_finished();
+            task.abort();
+            match sim.block_on(task) {
+                Ok(0..=1) => ends[0] += 1,
+                Ok(kind) => panic!("kind {kind} has no output"),
+                Err(error) if error.is_panic() => ends[1] += 1,
+                Err(_) if endless => ends[2] += 1,
+                Err(_) => ends[3] += 1,
+            }
+        }
+        sim.run_until_idle();
+        sim.assert_empty();
+        assert_eq!(drops.count(), drops.made(), "seed {seed}");
+    }
+    assert!(ends.iter().all(|count| *count > 30), "{ends:?}");
+}
+
+/// Random numbers, the same each time.
+struct Random(std::cell::Cell<u64>);
+
+impl Random {
+    fn new(seed: u64) -> Self {
+        Self(std::cell::Cell::new(seed * 2 + 1))
+    }
+
+    fn below(&self, bound: u64) -> u64 {
+        let next = self
+            .0
+            .get()
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        self.0.set(next);
+        (next >> 33) % bound
+    }
+
+    fn take_from<T>(&self, items: &mut Vec<T>) -> Option<T> {
+        if items.is_empty() {
+            return None;
+        }
+        let index = self.below(items.len() as u64);
+        Some(items.swap_remove(index as usize))
+    }
+}
+
+#[test]
+fn a_task_that_is_woken_without_reason_still_ends_right() {
+    for seed in 0..50 {
+        let sim = Sim::with_order(Order::Seeded(seed));
+        sim.spurious_wakes(true);
+        let rt = sim.runtime();
+        let inner = rt.spawn({
+            let rt = rt.clone();
+            async move {
+                rt.sleep(SECOND).await;
+                7
+            }
+        });
+        let outer = rt.spawn(inner);
+        let blocking = rt.spawn_blocking(|| 8);
+        sim.block_on(async {
+            assert_eq!(outer.await.unwrap().unwrap(), 7);
+            assert_eq!(blocking.await.unwrap(), 8);
+        });
+        assert_eq!(sim.elapsed(), SECOND);
+        sim.assert_empty();
+    }
+}
+
+#[test]
+fn a_closure_runs_on_without_its_handle() {
+    let sim = Sim::new();
+    let log = Log::default();
+    let rt = telling(&sim, &log);
+    let sink = log.clone();
+    drop(rt.spawn_blocking(move || sink.push("ran")));
+    sim.run_until_idle();
+    assert_eq!(log.take(), ["ran"]);
+
+    drop(rt.spawn_blocking(|| panic!("in a closure")));
+    sim.run_until_idle();
+    let told = "a task that nobody waits for panicked: in a closure";
+    assert_eq!(log.take(), [told]);
+
+    let bad: BlockingTask<()> = rt.spawn_blocking(|| panic!("in a closure"));
+    let error = sim.block_on(bad).unwrap_err();
+    assert_eq!(error.to_string(), "task panicked: in a closure");
+    assert_eq!(log.take(), [""; 0]);
+}
+
+#[test]
+fn a_closure_that_is_never_run_is_dropped_and_says_so() {
+    let log = Log::default();
+    let sim = Sim::new();
+    let rt = telling(&sim, &log);
+    let guard = log.on_drop("captured");
+    let task = rt.spawn_blocking(move || drop(guard));
+    let bomb = Bomb(log.clone(), 0);
+    let bad = rt.spawn_blocking(move || drop(bomb));
+    assert!(!task.is_finished());
+    drop(sim);
+    assert!(task.is_finished());
+    let error = futures_lite::future::block_on(task).unwrap_err();
+    assert!(error.is_cancelled());
+    let error = futures_lite::future::block_on(bad).unwrap_err();
+    assert_eq!(error.to_string(), "task panicked: last bomb");
+    assert_eq!(log.take(), ["captured", "bomb 0"]);
+}
+
+#[test]
+fn a_waker_that_panics_stops_neither_the_task_nor_the_abort() {
+    struct Bad;
+    impl std::task::Wake for Bad {
+        fn wake(self: Arc<Self>) {
+            panic!("a waker");
+        }
+    }
+    let sim = Sim::new();
+    let rt = sim.runtime();
+    let bad = Waker::from(Arc::new(Bad));
+    let mut task = pin!(rt.spawn(ready(1)));
+    assert!(
+        task.as_mut()
+            .poll(&mut Context::from_waker(&bad))
+            .is_pending()
+    );
+    let good = rt.spawn(ready(2));
+    assert_eq!(sim.block_on(good).unwrap(), 2);
+    assert_eq!(sim.block_on(task).unwrap(), 1);
+    sim.assert_empty();
+}
+
+#[test]
+fn a_task_ends_when_its_runtime_goes() {
+    let sim = Sim::new();
+    let log = Log::default();
+    let guard = log.on_drop("future dropped");
+    let task = sim.runtime().spawn(async move {
+        let _guard = guard;
+        pending::<()>().await
+    });
+    let (wakes, waker) = Wakes::new();
+    let mut task = pin!(task);
+    let mut cx = Context::from_waker(&waker);
+    assert!(task.as_mut().poll(&mut cx).is_pending());
+    sim.run_until_idle();
+    drop(sim);
+    assert_eq!(log.take(), ["future dropped"]);
+    assert_eq!(wakes.count(), 1);
+    let Poll::Ready(Err(error)) = task.as_mut().poll(&mut cx) else {
+        panic!("the task has gone without an outcome");
+    };
+    assert!(error.is_cancelled());
+}
+
+#[test]
+fn a_runtime_works_from_other_threads_and_from_destructors() {
+    let sim = Sim::new();
+    let rt = sim.runtime();
+    let task = std::thread::spawn({
+        let rt = rt.clone();
+        move || rt.spawn(ready(1))
+    })
+    .join()
+    .unwrap();
+    assert_eq!(sim.block_on(task).unwrap(), 1);
+
+    let late = Arc::new(Mutex::new(None));
+    let slot = late.clone();
+    let guard = OnDrop::new({
+        let rt = rt.clone();
+        move || *slot.lock().unwrap() = Some(rt.spawn(ready(2)))
+    });
+    let task = rt.spawn(async move {
+        let _guard = guard;
+        poll_fn(|_| Poll::<()>::Pending).await
+    });
+    sim.run_until_idle();
+    drop(task);
+    sim.run_until_idle();
+    let late = late.lock().unwrap().take().unwrap();
+    assert_eq!(sim.block_on(late).unwrap(), 2);
+}

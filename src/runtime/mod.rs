@@ -120,7 +120,7 @@ struct Inner {
     unobserved: Arc<Hook>,
 }
 
-type Hook = dyn Fn(Unobserved) + Send + Sync;
+pub(crate) type Hook = dyn Fn(Unobserved) + Send + Sync;
 
 impl Runtime {
     /// A runtime from its two halves.
@@ -143,7 +143,7 @@ impl Runtime {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let (task, body) = Task::new(future, self.clone());
+        let (task, body) = Task::new(future, self);
         self.inner.spawner.spawn(Box::pin(body));
         task
     }
@@ -158,7 +158,7 @@ impl Runtime {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        let (task, body) = BlockingTask::new(work, self.clone());
+        let (task, body) = BlockingTask::new(work, self);
         self.inner.spawner.spawn_blocking(body);
         task
     }
@@ -172,12 +172,12 @@ impl Runtime {
     ///
     /// Nought is ready at the first poll. A `duration` too long for the clock never ends.
     pub fn sleep(&self, duration: Duration) -> Sleep {
-        Sleep::new(self.clone(), self.now().checked_add(duration))
+        Sleep::new(self, self.now().checked_add(duration))
     }
 
     /// Sleeps until `deadline`. One that has passed is ready at the first poll.
     pub fn sleep_until(&self, deadline: Instant) -> Sleep {
-        Sleep::new(self.clone(), Some(deadline))
+        Sleep::new(self, Some(deadline))
     }
 
     /// How many tasks can run at the same moment.
@@ -200,14 +200,21 @@ impl Runtime {
         }
     }
 
-    pub(crate) fn report_unobserved(&self, payload: Box<dyn Any + Send>) {
-        crate::task::catch(|| (self.inner.unobserved)(Unobserved { payload })).ok();
+    pub(crate) fn hook(&self) -> Arc<Hook> {
+        self.inner.unobserved.clone()
     }
 }
 
 impl fmt::Debug for Runtime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Runtime").finish_non_exhaustive()
+    }
+}
+
+/// Hands `payload` to `hook`. A panic of the hook is dropped.
+pub(crate) fn report_unobserved(hook: &Hook, payload: Box<dyn Any + Send>) {
+    if let Err(panic) = crate::task::catch(|| hook(Unobserved { payload })) {
+        crate::task::forget_panic(panic);
     }
 }
 
@@ -249,7 +256,8 @@ impl fmt::Display for Unobserved {
 /// timer. [`reset`](Self::reset) moves the deadline, before or after it has passed.
 #[must_use = "futures do nothing unless awaited"]
 pub struct Sleep {
-    runtime: Runtime,
+    /// Not the runtime: a task that sleeps must not keep alive what runs it.
+    sleeper: Arc<dyn Sleeper>,
     /// `None` lies beyond what the clock can say.
     deadline: Option<Instant>,
     timer: Timer,
@@ -262,9 +270,9 @@ enum Timer {
 }
 
 impl Sleep {
-    fn new(runtime: Runtime, deadline: Option<Instant>) -> Self {
+    fn new(runtime: &Runtime, deadline: Option<Instant>) -> Self {
         Self {
-            runtime,
+            sleeper: runtime.inner.sleeper.clone(),
             deadline,
             timer: Timer::Unarmed,
         }
@@ -282,7 +290,7 @@ impl Sleep {
 
     /// Moves the deadline to `duration` from now.
     pub fn reset(&mut self, duration: Duration) {
-        self.deadline = self.runtime.now().checked_add(duration);
+        self.deadline = self.sleeper.now().checked_add(duration);
         self.timer = Timer::Unarmed;
     }
 
@@ -302,10 +310,10 @@ impl Future for Sleep {
             return Poll::Pending;
         };
         if let Timer::Unarmed = this.timer {
-            this.timer = if this.runtime.now() >= deadline {
+            this.timer = if this.sleeper.now() >= deadline {
                 Timer::Elapsed
             } else {
-                Timer::Armed(this.runtime.inner.sleeper.sleep_until(deadline))
+                Timer::Armed(this.sleeper.sleep_until(deadline))
             };
         }
         match &mut this.timer {

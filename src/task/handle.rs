@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use pin_project_lite::pin_project;
 
 use super::outcome::Outcome;
-use super::{JoinError, catch, catch_drop};
+use super::{JoinError, catch, catch_drop, forget_panic};
 use crate::runtime::Runtime;
 
 /// Owner of a spawned future and of its output.
@@ -42,7 +42,7 @@ impl<T> Task<T> {
     /// The handle, and what the runtime has to run.
     pub(crate) fn new<F>(
         future: F,
-        runtime: Runtime,
+        runtime: &Runtime,
     ) -> (Self, impl Future<Output = ()> + Send + use<F, T>)
     where
         F: Future<Output = T> + Send + 'static,
@@ -193,11 +193,15 @@ pin_project! {
 impl<F: Future> Body<F> {
     fn end(self: Pin<&mut Self>, result: Result<F::Output, JoinError>) {
         let mut this = self.project();
-        let result = match catch(|| this.future.set(None)) {
-            Ok(()) => result,
-            Err(payload) => {
+        let result = match (catch(|| this.future.set(None)), result) {
+            (Ok(()), result) => result,
+            (Err(second), Err(first)) if first.is_panic() => {
+                forget_panic(second);
+                Err(first)
+            }
+            (Err(payload), lost) => {
                 // Neither may an output that is lost this way unwind from its destructor.
-                catch_drop(result).ok();
+                catch_drop(lost).unwrap_or_else(forget_panic);
                 Err(JoinError::panicked(payload))
             }
         };

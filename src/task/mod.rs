@@ -16,6 +16,7 @@ pub use token::{
 pub(crate) use join_error::panic_message;
 
 use std::any::Any;
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Runs `f` and gives what it panicked with, if it did.
@@ -28,4 +29,11 @@ pub(crate) fn catch<T>(f: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> 
 /// Drops `value`; a panic in its destructor is handed back instead of unwinding.
 pub(crate) fn catch_drop<T>(value: T) -> Result<(), Box<dyn Any + Send>> {
     catch(move || drop(value))
+}
+
+/// Drops what a panic left. A payload that panics in its turn is leaked rather than dropped again.
+pub(crate) fn forget_panic(payload: Box<dyn Any + Send>) {
+    if let Err(second) = catch_drop(payload) {
+        mem::forget(second);
+    }
 }

@@ -4,11 +4,12 @@ use std::task::{Context, Poll, Waker};
 
 use super::{JoinError, catch, catch_drop};
 use crate::primitives::Mutex;
-use crate::runtime::Runtime;
+use crate::runtime::{Hook, Runtime, report_unobserved};
 
 /// Where a task leaves its outcome and where its handle waits for it.
 pub(super) struct Outcome<T> {
-    runtime: Runtime,
+    /// Not the runtime: a task must not keep alive what runs it.
+    hook: Arc<Hook>,
     state: Mutex<State<T>>,
 }
 
@@ -30,9 +31,9 @@ enum Stage<T> {
 }
 
 impl<T> Outcome<T> {
-    pub(super) fn new(runtime: Runtime) -> Arc<Self> {
+    pub(super) fn new(runtime: &Runtime) -> Arc<Self> {
         Arc::new(Self {
-            runtime,
+            hook: runtime.hook(),
             state: Mutex::new(State {
                 stage: Stage::Running,
                 held: true,
@@ -130,7 +131,7 @@ impl<T> Outcome<T> {
             Err(error) => error.into_panic().ok(),
         };
         if let Some(payload) = payload {
-            self.runtime.report_unobserved(payload);
+            report_unobserved(&*self.hook, payload);
         }
     }
 }

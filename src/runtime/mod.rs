@@ -8,11 +8,11 @@
 //!
 //! | Program | Constructor | Feature |
 //! |---|---|---|
-//! | tokio | [`tokio()`], or `Runtime::from(handle)` | `tokio` |
-//! | smol | [`smol()`], or [`executor()`] for an `Executor` of your own | `smol` |
-//! | async-std | [`async_std()`] | `async-std` |
-//! | none at all | [`threads()`] | `threads` |
-//! | tests with virtual time | [`Sim`](crate::sim::Sim) | `sim` |
+//! | tokio | `runtime::tokio()`, or `Runtime::try_from(handle)` | `tokio` |
+//! | smol | `runtime::smol()`, or `runtime::executor()` for an `Executor` of your own | `smol` |
+//! | async-std | `runtime::async_std()` | `async-std` |
+//! | none at all | `runtime::threads()` | `threads` |
+//! | tests with virtual time | `Sim::new().runtime()` | `sim` |
 //!
 //! For any other, implement [`Spawner`] and [`Sleeper`] and hand them to [`Runtime::new`].
 //!
@@ -24,8 +24,19 @@
 //!   [`JoinError`](crate::task::JoinError) that says cancelled.
 //! * What this crate hands to a runtime never unwinds, neither when polled nor when dropped.
 //! * A future is dropped before its outcome can be seen.
-//! * Timers are never early. A sleep whose runtime has gone stays pending.
+//! * Timers are never early. A sleep never panics: where the timers went with the runtime, it stays
+//!   pending.
 //! * A [`Runtime`] works from every thread and from destructors.
+
+#[cfg(feature = "async-std")]
+mod async_std;
+mod blocking;
+#[cfg(feature = "smol")]
+mod smol;
+#[cfg(feature = "threads")]
+mod threads;
+#[cfg(feature = "tokio")]
+mod tokio;
 
 use std::any::Any;
 use std::fmt;
@@ -37,6 +48,19 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 pub use futures_core::future::BoxFuture;
+
+#[cfg(feature = "async-std")]
+#[cfg_attr(docsrs, doc(cfg(feature = "async-std")))]
+pub use self::async_std::async_std;
+#[cfg(feature = "smol")]
+#[cfg_attr(docsrs, doc(cfg(feature = "smol")))]
+pub use self::smol::{executor, smol};
+#[cfg(feature = "threads")]
+#[cfg_attr(docsrs, doc(cfg(feature = "threads")))]
+pub use self::threads::threads;
+#[cfg(feature = "tokio")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
+pub use self::tokio::{NoRuntime, tokio};
 
 use crate::task::{BlockingTask, Task};
 
@@ -66,8 +90,12 @@ pub trait Spawner: Send + Sync + 'static {
 
     /// Runs `work` where it may block.
     ///
-    /// By default on a pool of threads that this crate starts on first use. Neither running nor
-    /// dropping `work` unwinds. An implementation that can not run it drops it.
+    /// By default on a pool of the whole process: at most 500 threads, started as they are needed
+    /// and ended when idle. Work beyond that waits its turn. Where the system gives no thread at
+    /// all, the work is dropped.
+    ///
+    /// Neither running nor dropping `work` unwinds. An implementation that can not run it drops
+    /// it.
     fn spawn_blocking(&self, work: Box<dyn FnOnce() + Send>) {
         blocking::spawn(work);
     }
@@ -340,4 +368,18 @@ fn available_parallelism() -> NonZeroUsize {
     std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
 
-mod blocking;
+/// Sleeps by `timer`, which takes a duration, until `deadline` and not less.
+///
+/// In steps, because not every system can wait for a century.
+#[cfg(any(feature = "async-std", feature = "smol", feature = "threads"))]
+#[expect(clippy::disallowed_methods, reason = "the one door to the clock")]
+async fn sleep_in_steps<T: Future>(deadline: Instant, timer: impl Fn(Duration) -> T) {
+    const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            break;
+        }
+        timer(left.min(LONGEST)).await;
+    }
+}

@@ -8,11 +8,11 @@
 //!
 //! | Program | Constructor | Feature |
 //! |---|---|---|
-//! | tokio | [`tokio()`], or `Runtime::from(handle)` | `tokio` |
-//! | smol | [`smol()`], or [`executor()`] for an `Executor` of your own | `smol` |
-//! | async-std | [`async_std()`] | `async-std` |
-//! | none at all | [`threads()`] | `threads` |
-//! | tests with virtual time | [`Sim`](crate::sim::Sim) | `sim` |
+//! | tokio | `runtime::tokio()`, or `Runtime::try_from(handle)` | `tokio` |
+//! | smol | `runtime::smol()`, or `runtime::executor()` for an `Executor` of your own | `smol` |
+//! | async-std | `runtime::async_std()` | `async-std` |
+//! | none at all | `runtime::threads()` | `threads` |
+//! | tests with virtual time | `Sim::new().runtime()` | `sim` |
 //!
 //! For any other, implement [`Spawner`] and [`Sleeper`] and hand them to [`Runtime::new`].
 //!
@@ -24,8 +24,19 @@
 //!   [`JoinError`](crate::task::JoinError) that says cancelled.
 //! * What this crate hands to a runtime never unwinds, neither when polled nor when dropped.
 //! * A future is dropped before its outcome can be seen.
-//! * Timers are never early. A sleep whose runtime has gone stays pending.
+//! * Timers are never early. A sleep never panics: where the timers went with the runtime, it stays
+//!   pending.
 //! * A [`Runtime`] works from every thread and from destructors.
+
+#[cfg(feature = "async-std")]
+mod async_std;
+mod blocking;
+#[cfg(feature = "smol")]
+mod smol;
+#[cfg(feature = "threads")]
+mod threads;
+#[cfg(feature = "tokio")]
+mod tokio;
 
 use std::any::Any;
 use std::fmt;
@@ -39,7 +50,20 @@ use std::time::{Duration, Instant};
 
 pub use futures_core::future::BoxFuture;
 
-use crate::task::{BlockingTask, Task};
+#[cfg(feature = "async-std")]
+#[cfg_attr(docsrs, doc(cfg(feature = "async-std")))]
+pub use self::async_std::async_std;
+#[cfg(feature = "smol")]
+#[cfg_attr(docsrs, doc(cfg(feature = "smol")))]
+pub use self::smol::{executor, smol};
+#[cfg(feature = "threads")]
+#[cfg_attr(docsrs, doc(cfg(feature = "threads")))]
+pub use self::threads::threads;
+#[cfg(feature = "tokio")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
+pub use self::tokio::{NoRuntime, tokio};
+
+use crate::task::{BlockingTask, Task, quiet};
 
 /// Starts tasks. One of the two traits behind a [`Runtime`].
 ///
@@ -74,8 +98,12 @@ pub trait Spawner: Send + Sync + 'static {
 
     /// Runs `work` where it may block.
     ///
-    /// By default on a pool of threads that this crate starts on first use. Neither running nor
-    /// dropping `work` unwinds. An implementation that can not run it drops it.
+    /// By default on a pool of the whole process: at most 500 threads, started as they are needed
+    /// and ended when idle. Work beyond that waits its turn. Where the system gives no thread at
+    /// all, the work is dropped.
+    ///
+    /// Neither running nor dropping `work` unwinds. An implementation that can not run it drops
+    /// it.
     fn spawn_blocking(&self, work: Box<dyn FnOnce() + Send>) {
         blocking::spawn(work);
     }
@@ -128,7 +156,7 @@ struct Inner {
     unobserved: Arc<Hook>,
 }
 
-type Hook = dyn Fn(Unobserved) + Send + Sync;
+pub(crate) type Hook = dyn Fn(Unobserved) + Send + Sync;
 
 impl Runtime {
     /// A runtime from its two halves.
@@ -152,7 +180,7 @@ impl Runtime {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let (task, body) = Task::new(future, self.clone());
+        let (task, body) = Task::new(future, self);
         let caller = Location::caller();
         self.inner.spawner.spawn_at(Box::pin(body), caller);
         task
@@ -168,7 +196,7 @@ impl Runtime {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        let (task, body) = BlockingTask::new(work, self.clone());
+        let (task, body) = BlockingTask::new(work, self);
         self.inner.spawner.spawn_blocking(body);
         task
     }
@@ -182,12 +210,12 @@ impl Runtime {
     ///
     /// Nought is ready at the first poll. A `duration` too long for the clock never ends.
     pub fn sleep(&self, duration: Duration) -> Sleep {
-        Sleep::new(self.clone(), self.now().checked_add(duration))
+        Sleep::new(self, self.now().checked_add(duration))
     }
 
     /// Sleeps until `deadline`. One that has passed is ready at the first poll.
     pub fn sleep_until(&self, deadline: Instant) -> Sleep {
-        Sleep::new(self.clone(), Some(deadline))
+        Sleep::new(self, Some(deadline))
     }
 
     /// How many tasks can run at the same moment.
@@ -210,8 +238,8 @@ impl Runtime {
         }
     }
 
-    pub(crate) fn report_unobserved(&self, payload: Box<dyn Any + Send>) {
-        crate::task::quiet(|| (self.inner.unobserved)(Unobserved { payload }));
+    pub(crate) fn hook(&self) -> Arc<Hook> {
+        self.inner.unobserved.clone()
     }
 }
 
@@ -219,6 +247,11 @@ impl fmt::Debug for Runtime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Runtime").finish_non_exhaustive()
     }
+}
+
+/// Hands `payload` to `hook`. A panic of the hook is dropped.
+pub(crate) fn report_unobserved(hook: &Hook, payload: Box<dyn Any + Send>) {
+    quiet(|| hook(Unobserved { payload }));
 }
 
 /// A panic of a task whose handle was dropped or detached.
@@ -259,7 +292,8 @@ impl fmt::Display for Unobserved {
 /// timer. [`reset`](Self::reset) moves the deadline, before or after it has passed.
 #[must_use = "futures do nothing unless awaited"]
 pub struct Sleep {
-    runtime: Runtime,
+    /// Not the runtime: a task that sleeps must not keep alive what runs it.
+    sleeper: Arc<dyn Sleeper>,
     /// `None` lies beyond what the clock can say.
     deadline: Option<Instant>,
     timer: Timer,
@@ -272,9 +306,9 @@ enum Timer {
 }
 
 impl Sleep {
-    fn new(runtime: Runtime, deadline: Option<Instant>) -> Self {
+    fn new(runtime: &Runtime, deadline: Option<Instant>) -> Self {
         Self {
-            runtime,
+            sleeper: runtime.inner.sleeper.clone(),
             deadline,
             timer: Timer::Unarmed,
         }
@@ -292,7 +326,7 @@ impl Sleep {
 
     /// Moves the deadline to `duration` from now.
     pub fn reset(&mut self, duration: Duration) {
-        self.deadline = self.runtime.now().checked_add(duration);
+        self.deadline = self.sleeper.now().checked_add(duration);
         self.timer = Timer::Unarmed;
     }
 
@@ -312,10 +346,10 @@ impl Future for Sleep {
             return Poll::Pending;
         };
         if let Timer::Unarmed = this.timer {
-            this.timer = if this.runtime.now() >= deadline {
+            this.timer = if this.sleeper.now() >= deadline {
                 Timer::Elapsed
             } else {
-                Timer::Armed(this.runtime.inner.sleeper.sleep_until(deadline))
+                Timer::Armed(this.sleeper.sleep_until(deadline))
             };
         }
         match &mut this.timer {
@@ -349,4 +383,18 @@ fn available_parallelism() -> NonZeroUsize {
     std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
 
-mod blocking;
+/// Sleeps by `timer`, which takes a duration, until `deadline` and not less.
+///
+/// In steps, because not every system can wait for a century.
+#[cfg(any(feature = "async-std", feature = "smol", feature = "threads"))]
+#[expect(clippy::disallowed_methods, reason = "the one door to the clock")]
+async fn sleep_in_steps<T: Future>(deadline: Instant, timer: impl Fn(Duration) -> T) {
+    const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            break;
+        }
+        timer(left.min(LONGEST)).await;
+    }
+}

@@ -19,7 +19,7 @@ pub struct BlockingTask<T> {
 
 impl<T> BlockingTask<T> {
     /// The handle, and what a thread has to run.
-    pub(crate) fn new<F>(work: F, runtime: Runtime) -> (Self, Box<dyn FnOnce() + Send>)
+    pub(crate) fn new<F>(work: F, runtime: &Runtime) -> (Self, Box<dyn FnOnce() + Send>)
     where
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,

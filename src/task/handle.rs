@@ -42,7 +42,7 @@ impl<T> Task<T> {
     /// The handle, and what the runtime has to run.
     pub(crate) fn new<F>(
         future: F,
-        runtime: Runtime,
+        runtime: &Runtime,
     ) -> (Self, impl Future<Output = ()> + Send + use<F, T>)
     where
         F: Future<Output = T> + Send + 'static,

@@ -29,10 +29,7 @@ pub(crate) fn catch<T>(f: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> 
 /// Runs `f`; a panic of it goes nowhere.
 pub(crate) fn quiet(f: impl FnOnce()) {
     if let Err(payload) = catch(f) {
-        // What a payload's destructor panics with may do the same, without end: leak the second.
-        if let Err(second) = catch_drop(payload) {
-            mem::forget(second);
-        }
+        forget_panic(payload);
     }
 }
 
@@ -44,4 +41,12 @@ pub(crate) fn discard<T>(value: T) {
 /// Drops `value`; a panic in its destructor is handed back instead of unwinding.
 pub(crate) fn catch_drop<T>(value: T) -> Result<(), Box<dyn Any + Send>> {
     catch(move || drop(value))
+}
+
+/// Drops what a panic left. What its destructor panics with may do the same, without end: that is
+/// leaked.
+pub(crate) fn forget_panic(payload: Box<dyn Any + Send>) {
+    if let Err(second) = catch_drop(payload) {
+        mem::forget(second);
+    }
 }

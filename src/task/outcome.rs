@@ -5,11 +5,12 @@ use std::task::{Context, Poll, Waker};
 
 use super::{JoinError, catch_drop, discard, quiet};
 use crate::primitives::Mutex;
-use crate::runtime::Runtime;
+use crate::runtime::{Hook, Runtime, report_unobserved};
 
 /// Where a task leaves its outcome and where its handle waits for it.
 pub(super) struct Outcome<T> {
-    runtime: Runtime,
+    /// Not the runtime: a task must not keep alive what runs it.
+    hook: Arc<Hook>,
     state: Mutex<State<T>>,
 }
 
@@ -31,9 +32,9 @@ enum Stage<T> {
 }
 
 impl<T> Outcome<T> {
-    pub(super) fn new(runtime: Runtime) -> Arc<Self> {
+    pub(super) fn new(runtime: &Runtime) -> Arc<Self> {
         Arc::new(Self {
-            runtime,
+            hook: runtime.hook(),
             state: Mutex::new(State {
                 stage: Stage::Running,
                 held: true,
@@ -127,7 +128,7 @@ impl<T> Outcome<T> {
 
     /// Tells of a panic that the outcome has no room for.
     pub(super) fn report(&self, payload: Box<dyn Any + Send>) {
-        self.runtime.report_unobserved(payload);
+        report_unobserved(&*self.hook, payload);
     }
 
     fn unobserved(&self, result: Result<T, JoinError>) {

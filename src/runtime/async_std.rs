@@ -1,0 +1,54 @@
+use std::num::NonZeroUsize;
+use std::time::Instant;
+
+use ::async_std::task;
+
+use super::{BoxFuture, Runtime, Sleeper, Spawner, available_parallelism, sleep_in_steps};
+
+/// async-std's executor, which async-std starts on first use.
+///
+/// It runs on as many threads as the environment variable `ASYNC_STD_THREAD_COUNT` says, by
+/// default on as many as the machine has processors. async-std is no longer maintained: take it
+/// where a program has it already.
+///
+/// # Examples
+///
+/// ```
+/// use untethered::runtime;
+///
+/// let rt = runtime::async_std();
+/// assert_eq!(async_std::task::block_on(rt.spawn(async { 6 * 7 })).unwrap(), 42);
+/// ```
+pub fn async_std() -> Runtime {
+    Runtime::new(Tasks, Timers)
+}
+
+struct Tasks;
+
+impl Spawner for Tasks {
+    fn spawn(&self, task: BoxFuture<'static, ()>) {
+        // Dropping the handle lets the task go on.
+        drop(task::spawn(task));
+    }
+
+    fn parallelism(&self) -> NonZeroUsize {
+        // As async-std reads it: nought is one.
+        match std::env::var("ASYNC_STD_THREAD_COUNT").map(|threads| threads.parse()) {
+            Ok(Ok(threads)) => NonZeroUsize::new(threads).unwrap_or(NonZeroUsize::MIN),
+            _ => available_parallelism(),
+        }
+    }
+}
+
+struct Timers;
+
+impl Sleeper for Timers {
+    #[expect(clippy::disallowed_methods, reason = "the one door to the clock")]
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    fn sleep_until(&self, deadline: Instant) -> BoxFuture<'static, ()> {
+        Box::pin(sleep_in_steps(deadline, task::sleep))
+    }
+}

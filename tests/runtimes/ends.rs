@@ -1,0 +1,188 @@
+//! What holds when a runtime is shut down.
+
+use std::future::{Future, pending};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use futures_lite::future::block_on;
+use untethered::runtime::Sleep;
+use untethered::{CancellationToken, Runtime, Task};
+
+use crate::hosts::Ends;
+
+pub(crate) fn live_tasks_are_cancelled<H: Ends>(host: H) {
+    struct Counts(Arc<AtomicUsize>);
+
+    impl Drop for Counts {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    let rt = host.runtime();
+    let drops = Arc::new(AtomicUsize::new(0));
+    let spawn = |started: CancellationToken| {
+        let counts = Counts(drops.clone());
+        rt.spawn(async move {
+            let _counts = counts;
+            started.cancel("started");
+            pending::<()>().await;
+        })
+    };
+    let mut tasks = Vec::new();
+    for _ in 0..50 {
+        let started = CancellationToken::new();
+        tasks.push(spawn(started.clone()));
+        host.block_on(started.cancelled());
+    }
+    let sleep = rt.sleep(Duration::from_secs(3600));
+    tasks.push(rt.spawn(sleep));
+    // These may never have been polled when the end comes.
+    tasks.extend((0..50).map(|_| spawn(CancellationToken::new())));
+    drop(host.end(rt));
+    for task in tasks {
+        assert!(block_on(task).unwrap_err().is_cancelled());
+    }
+    assert_eq!(drops.load(Ordering::SeqCst), 100);
+}
+
+pub(crate) fn what_is_spawned_later_is_cancelled<H: Ends>(host: H) {
+    let rt = host.runtime();
+    let Some(rt) = host.end(rt) else { return };
+    let task = rt.spawn(async { "never run" });
+    assert!(block_on(task).unwrap_err().is_cancelled());
+    let later = rt.clone();
+    let task = std::thread::spawn(move || later.spawn(async { "never run" }));
+    assert!(block_on(task.join().unwrap()).unwrap_err().is_cancelled());
+    // It runs, or it is dropped; it does not hang.
+    if let Err(error) = block_on(rt.spawn_blocking(|| ())) {
+        assert!(error.is_cancelled());
+    }
+}
+
+pub(crate) fn a_destructor_may_spawn_while_it_ends<H: Ends>(host: H) {
+    struct SpawnsOnDrop(Runtime, Arc<Mutex<Vec<Task<()>>>>);
+
+    impl Drop for SpawnsOnDrop {
+        fn drop(&mut self) {
+            // The destructor of what it spawns may come while it does.
+            let task = self.0.spawn(async {});
+            self.1.lock().unwrap().push(task);
+        }
+    }
+
+    if H::HANDLE_KEEPS {
+        return;
+    }
+    let rt = host.runtime();
+    let spawned = Arc::new(Mutex::new(Vec::new()));
+    let tasks: Vec<_> = (0..10)
+        .map(|_| {
+            let spawns = SpawnsOnDrop(rt.clone(), spawned.clone());
+            rt.spawn(async move {
+                let _spawns = spawns;
+                pending::<()>().await;
+            })
+        })
+        .collect();
+    drop(host.end(rt));
+    for task in tasks {
+        assert!(block_on(task).unwrap_err().is_cancelled());
+    }
+    let spawned = std::mem::take(&mut *spawned.lock().unwrap());
+    assert_eq!(spawned.len(), 10);
+    for task in spawned {
+        if let Err(error) = block_on(task) {
+            assert!(error.is_cancelled());
+        }
+    }
+}
+
+pub(crate) fn work_under_way_delivers_its_value<H: Ends>(host: H) {
+    if !H::REAL {
+        return;
+    }
+    let rt = host.runtime();
+    let (tell, started) = channel();
+    let (go, wait) = channel::<()>();
+    let work = rt.spawn_blocking(move || {
+        tell.send(()).unwrap();
+        wait.recv().unwrap();
+        "delivered"
+    });
+    started.recv().unwrap();
+    drop(host.end(rt));
+    go.send(()).unwrap();
+    assert_eq!(block_on(work).unwrap(), "delivered");
+}
+
+pub(crate) fn an_abort_before_the_first_poll_keeps_it_from_running<H: Ends>(host: H) {
+    /// Keeps a worker busy until told.
+    fn occupy(rt: &Runtime, tell: Sender<()>) -> (Sender<()>, Task<()>) {
+        let (go, wait): (_, Receiver<()>) = channel();
+        let task = rt.spawn(async move {
+            tell.send(()).unwrap();
+            wait.recv().ok();
+        });
+        (go, task)
+    }
+
+    let rt = host.runtime();
+    let (tell, occupied) = channel();
+    let mut hogs = Vec::new();
+    if H::SELF_DRIVEN {
+        for _ in 0..H::WORKERS {
+            hogs.push(occupy(&rt, tell.clone()));
+        }
+        for _ in 0..H::WORKERS {
+            occupied.recv().unwrap();
+        }
+    }
+    let run = CancellationToken::new();
+    let tasks: Vec<_> = (0..10)
+        .map(|_| {
+            let tell = run.clone();
+            let task = rt.spawn(async move { tell.cancel("run") });
+            task.abort();
+            task
+        })
+        .collect();
+    for (go, task) in hogs {
+        drop(go);
+        host.block_on(task).unwrap();
+    }
+    for task in tasks {
+        assert!(host.block_on(task).unwrap_err().is_cancelled());
+    }
+    assert!(!run.is_cancelled());
+}
+
+pub(crate) fn a_sleep_does_not_panic<H: Ends>(host: H) {
+    let rt = host.runtime();
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut poll = |sleep: &mut Sleep| Pin::new(sleep).poll(&mut cx);
+    let mut armed = rt.sleep(Duration::from_millis(50));
+    let _ = poll(&mut armed);
+    let mut unarmed = rt.sleep(Duration::from_millis(50));
+    let over = armed.is_elapsed();
+    let Some(rt) = host.end(rt) else { return };
+
+    let _ = poll(&mut armed);
+    let mut later = rt.sleep(Duration::from_millis(1));
+    let _ = poll(&mut later);
+    while unarmed.deadline() > Some(rt.now()) {
+        std::thread::yield_now();
+    }
+    // Never armed, it only looks at the clock.
+    assert_eq!(poll(&mut unarmed), Poll::Ready(()));
+    if H::TIMERS_END {
+        assert_eq!(poll(&mut armed).is_ready(), over);
+    } else {
+        block_on(armed);
+        block_on(later);
+    }
+}

@@ -1,0 +1,251 @@
+//! What only tokio has: a clock that can be paused, timers that can be off, a context to be in.
+
+use std::cell::RefCell;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
+use std::task::{Context, Poll, Waker};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::{Builder, Handle};
+use untethered::Runtime;
+use untethered::runtime::{self, NoRuntime};
+
+use crate::contract::without_hanging;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+fn current_thread() -> tokio::runtime::Runtime {
+    Builder::new_current_thread().enable_time().build().unwrap()
+}
+
+fn captured(tokio: &tokio::runtime::Runtime) -> Runtime {
+    tokio.handle().clone().try_into().unwrap()
+}
+
+#[test]
+fn outside_of_a_runtime_is_an_error() {
+    let error = runtime::tokio().unwrap_err();
+    assert_eq!(error, NoRuntime::NotInside);
+    assert_eq!(error.to_string(), "not called from inside a tokio runtime");
+}
+
+#[test]
+fn a_runtime_without_timers_is_an_error() {
+    for tokio in [
+        Builder::new_current_thread().build().unwrap(),
+        Builder::new_multi_thread()
+            .worker_threads(1)
+            .build()
+            .unwrap(),
+    ] {
+        let error = tokio.block_on(async { runtime::tokio().unwrap_err() });
+        assert_eq!(error, NoRuntime::TimersOff);
+        assert!(error.to_string().contains("enable_time"));
+        let error = Runtime::try_from(tokio.handle().clone()).unwrap_err();
+        assert_eq!(error, NoRuntime::TimersOff);
+    }
+}
+
+#[test]
+fn it_is_found_in_tasks_and_on_threads_that_entered() {
+    without_hanging(|| {
+        let tokio = current_thread();
+        tokio.block_on(async {
+            let inner = tokio::spawn(async { runtime::tokio().unwrap().spawn(async { 7 }).await });
+            assert_eq!(inner.await.unwrap().unwrap(), 7);
+        });
+        let handle = tokio.handle().clone();
+        let entered = thread::spawn(move || {
+            let _inside = handle.enter();
+            runtime::tokio().map(drop)
+        });
+        assert_eq!(entered.join().unwrap(), Ok(()));
+    });
+}
+
+#[test]
+fn it_goes_by_the_paused_clock() {
+    without_hanging(|| {
+        let tokio = Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        let rt = captured(&tokio);
+        let start = rt.now();
+        assert_eq!(rt.now(), start);
+        // The clock jumps when nothing is left to do but to sleep.
+        tokio.block_on(rt.sleep(DAY));
+        assert_eq!(rt.now() - start, DAY);
+        let foreign = rt.clone();
+        let there = thread::spawn(move || foreign.now()).join().unwrap();
+        assert_eq!(there, rt.now());
+
+        let mut sleep = rt.sleep(DAY);
+        tokio.block_on(async {
+            let poll = poll_fn(|cx| Poll::Ready(Pin::new(&mut sleep).poll(cx))).await;
+            assert_eq!(poll, Poll::Pending);
+            tokio::time::advance(DAY - Duration::from_millis(1)).await;
+            let poll = poll_fn(|cx| Poll::Ready(Pin::new(&mut sleep).poll(cx))).await;
+            assert_eq!(poll, Poll::Pending);
+            tokio::time::advance(Duration::from_millis(1)).await;
+            sleep.await;
+        });
+        assert_eq!(rt.now() - start, 2 * DAY);
+
+        // From the context of another runtime, whose clock goes on.
+        let other = current_thread();
+        let (here, there) = other.block_on(async { (rt.now(), tokio::time::Instant::now()) });
+        assert_eq!(here - start, 2 * DAY);
+        assert!(there.into_std() < here);
+    });
+}
+
+#[test]
+fn it_leaves_nothing_on_the_runtime() {
+    without_hanging(|| {
+        let tokio = current_thread();
+        let alive = || tokio.metrics().num_alive_tasks();
+        for _ in 0..10 {
+            let rt = captured(&tokio);
+            let sleep = rt.sleep(Duration::from_millis(1));
+            assert_eq!(alive(), 1);
+            drop(rt);
+            assert_eq!(alive(), 1);
+            tokio.block_on(sleep);
+            tokio.block_on(async {
+                while alive() > 0 {
+                    tokio::task::yield_now().await;
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn a_runtime_that_had_gone_before_is_no_harm() {
+    without_hanging(|| {
+        for tokio in [
+            current_thread(),
+            Builder::new_multi_thread()
+                .enable_time()
+                .worker_threads(1)
+                .build()
+                .unwrap(),
+        ] {
+            let handle = tokio.handle().clone();
+            drop(tokio);
+            let rt = Runtime::try_from(handle).unwrap();
+            let task = rt.spawn(async {});
+            assert!(
+                futures_lite::future::block_on(task)
+                    .unwrap_err()
+                    .is_cancelled()
+            );
+            let deadline = rt.now() + Duration::from_millis(2);
+            let mut sleep = rt.sleep_until(deadline);
+            let mut cx = Context::from_waker(Waker::noop());
+            let first = Pin::new(&mut sleep).poll(&mut cx);
+            while rt.now() < deadline {
+                thread::yield_now();
+            }
+            assert_eq!(Pin::new(&mut sleep).poll(&mut cx), first);
+        }
+    });
+}
+
+/// Polls sleeps from foreign threads for as long as the runtime ends.
+#[test]
+fn a_sleep_does_not_panic_in_the_middle_of_a_shutdown() {
+    without_hanging(|| {
+        for round in 0..100 {
+            let tokio = if round % 2 == 0 {
+                current_thread()
+            } else {
+                Builder::new_multi_thread()
+                    .enable_time()
+                    .worker_threads(2)
+                    .build()
+                    .unwrap()
+            };
+            let rt = captured(&tokio);
+            let polls = &AtomicUsize::new(0);
+            let ended = &AtomicUsize::new(0);
+            thread::scope(|scope| {
+                for _ in 0..2 {
+                    let rt = rt.clone();
+                    scope.spawn(move || {
+                        let mut cx = Context::from_waker(Waker::noop());
+                        let mut sleeps: Vec<_> = (0..10).map(|_| rt.sleep(DAY)).collect();
+                        while ended.load(Ordering::Relaxed) == 0 {
+                            for sleep in &mut sleeps {
+                                assert!(Pin::new(sleep).poll(&mut cx).is_pending());
+                                polls.fetch_add(1, Ordering::Relaxed);
+                            }
+                            let mut fresh = rt.sleep(DAY);
+                            assert!(Pin::new(&mut fresh).poll(&mut cx).is_pending());
+                        }
+                    });
+                }
+                while polls.load(Ordering::Relaxed) < 100 {
+                    thread::yield_now();
+                }
+                tokio.shutdown_background();
+                let goal = polls.load(Ordering::Relaxed) + 100;
+                while polls.load(Ordering::Relaxed) < goal {
+                    thread::yield_now();
+                }
+                ended.store(1, Ordering::Relaxed);
+            });
+        }
+    });
+}
+
+/// The destructors of thread-local variables run when tokio's own may be gone.
+#[test]
+fn it_works_while_a_thread_ends() {
+    struct AtTheEnd(
+        Runtime,
+        std::sync::mpsc::Sender<(Instant, untethered::Task<u8>)>,
+    );
+
+    impl Drop for AtTheEnd {
+        fn drop(&mut self) {
+            drop(self.0.sleep(DAY));
+            let mut armed = self.0.sleep(DAY);
+            let mut cx = Context::from_waker(Waker::noop());
+            assert!(Pin::new(&mut armed).poll(&mut cx).is_pending());
+            let task = self.0.spawn(async { 7 });
+            self.1.send((self.0.now(), task)).unwrap();
+        }
+    }
+
+    thread_local! {
+        static FIRST: RefCell<Option<AtTheEnd>> = const { RefCell::new(None) };
+        static LAST: RefCell<Option<AtTheEnd>> = const { RefCell::new(None) };
+    }
+
+    without_hanging(|| {
+        let tokio = current_thread();
+        let rt = captured(&tokio);
+        let (tell, told) = channel();
+        let start = rt.now();
+        let foreign = thread::spawn(move || {
+            // One on each side of tokio's variable, whichever order they are dropped in.
+            FIRST.set(Some(AtTheEnd(rt.clone(), tell.clone())));
+            rt.now();
+            assert!(Handle::try_current().is_err());
+            LAST.set(Some(AtTheEnd(rt, tell)));
+        });
+        foreign.join().unwrap();
+        let ends: Vec<_> = told.iter().collect();
+        assert_eq!(ends.len(), 2);
+        for (now, task) in ends {
+            assert!(now >= start);
+            assert_eq!(tokio.block_on(task).unwrap(), 7);
+        }
+    });
+}

@@ -5,6 +5,7 @@ use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use ::tokio::runtime::{EnterGuard, Handle};
@@ -12,7 +13,7 @@ use ::tokio::task::AbortHandle;
 use pin_project_lite::pin_project;
 
 use super::{BoxFuture, Runtime, Sleeper, Spawner};
-use crate::primitives::atomic::{AtomicBool, Ordering};
+use crate::primitives::atomic::{AtomicUsize, Ordering};
 use crate::task::{catch, forget_panic};
 
 /// The tokio runtime this is called in, current-thread or multi-thread.
@@ -109,8 +110,9 @@ impl Spawner for Tasks {
 
 struct Timers {
     handle: Handle,
-    /// Set when tokio drops the watcher, which it does before its timers end.
-    gone: Arc<AtomicBool>,
+    gate: Arc<Gate>,
+    /// The task that closes the gate when tokio drops it: after the last poll of a task, before
+    /// the timers end.
     watcher: AbortHandle,
 }
 
@@ -124,12 +126,16 @@ impl Timers {
             forget_panic(payload);
             return Err(NoRuntime::TimersOff);
         }
-        let gone = Arc::new(AtomicBool::new(false));
-        let watcher = handle.spawn(pending_until_dropped(SetOnDrop(gone.clone())));
+        let gate = Arc::new(Gate::default());
+        let closes = CloseOnDrop(gate.clone());
+        let watcher = handle.spawn(async move {
+            let _closes = closes;
+            pending::<()>().await;
+        });
         Ok(Self {
             watcher: watcher.abort_handle(),
             handle,
-            gone,
+            gate,
         })
     }
 }
@@ -141,12 +147,8 @@ impl Drop for Timers {
 }
 
 impl Sleeper for Timers {
-    #[expect(clippy::disallowed_methods, reason = "the one door to the clock")]
     fn now(&self) -> Instant {
-        match enter(&self.handle) {
-            Some(_inside) => ::tokio::time::Instant::now().into_std(),
-            None => Instant::now(),
-        }
+        now(&self.handle)
     }
 
     fn sleep_until(&self, deadline: Instant) -> BoxFuture<'static, ()> {
@@ -160,8 +162,16 @@ impl Sleeper for Timers {
         Box::pin(Timer {
             sleep: ::tokio::time::sleep_until(deadline.into()),
             handle: self.handle.clone(),
-            gone: self.gone.clone(),
+            gate: self.gate.clone(),
         })
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one door to the clock")]
+fn now(handle: &Handle) -> Instant {
+    match enter(handle) {
+        Some(_inside) => ::tokio::time::Instant::now().into_std(),
+        None => Instant::now(),
     }
 }
 
@@ -175,12 +185,13 @@ fn enter(handle: &Handle) -> Option<EnterGuard<'_>> {
 }
 
 pin_project! {
-    /// A sleep of tokio that stays pending, instead of panicking, once its runtime was shut down.
+    /// A sleep of tokio that stays pending once its runtime was shut down, where tokio's own
+    /// would panic or, fired by the shutdown, be early.
     struct Timer {
         #[pin]
         sleep: ::tokio::time::Sleep,
         handle: Handle,
-        gone: Arc<AtomicBool>,
+        gate: Arc<Gate>,
     }
 }
 
@@ -189,15 +200,14 @@ impl Future for Timer {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.project();
-        // Relaxed: the flag guards no data, and one that comes too late is caught below.
-        if this.gone.load(Ordering::Relaxed) {
+        let Some(_passing) = this.gate.pass() else {
             return Poll::Pending;
-        }
+        };
+        let deadline = this.sleep.deadline().into_std();
         match catch(|| this.sleep.poll(cx)) {
-            Ok(poll) => poll,
-            // The shutdown came between the look at the flag and the poll.
-            Err(payload) if is_shut_down(this.handle) => {
-                this.gone.store(true, Ordering::Relaxed);
+            Ok(Poll::Ready(())) if now(this.handle) >= deadline => Poll::Ready(()),
+            Ok(_) => Poll::Pending,
+            Err(payload) if this.gate.is_closed() => {
                 forget_panic(payload);
                 Poll::Pending
             }
@@ -206,21 +216,60 @@ impl Future for Timer {
     }
 }
 
-/// Whether the runtime refuses tasks: it drops them in the call then.
-fn is_shut_down(handle: &Handle) -> bool {
-    let probe = handle.spawn(pending::<()>());
-    probe.abort();
-    probe.is_finished()
-}
+/// Keeps tokio from ending its timers while one of them is polled.
+///
+/// Bit 0 says closed; the rest counts who is passing, in twos.
+#[derive(Default)]
+struct Gate(AtomicUsize);
 
-struct SetOnDrop(Arc<AtomicBool>);
+const CLOSED: usize = 1;
+const PASSING: usize = 2;
 
-impl Drop for SetOnDrop {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
+impl Gate {
+    /// `None` once it is closed.
+    fn pass(&self) -> Option<Passing<'_>> {
+        let passing = Passing(self);
+        // Nothing is read through the gate: the one modification order of the number suffices.
+        // Who passes comes before the close in it, and so is waited for.
+        if self.0.fetch_add(PASSING, Ordering::Relaxed) & CLOSED == 0 {
+            Some(passing)
+        } else {
+            None
+        }
+    }
+
+    fn is_closed(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & CLOSED != 0
+    }
+
+    /// Closes it, and waits until all have passed.
+    fn close(&self) {
+        self.0.fetch_or(CLOSED, Ordering::Relaxed);
+        // A poll is short. It is not waited for without end, because it may be this thread's:
+        // of a waker that ends the runtime when it is dropped. Then tokio panics, and `poll`
+        // catches that.
+        for _ in 0..100_000 {
+            // Acquire, with the release of who has passed: the poll is over.
+            if self.0.load(Ordering::Acquire) == CLOSED {
+                break;
+            }
+            thread::yield_now();
+        }
     }
 }
 
-async fn pending_until_dropped(_guard: SetOnDrop) {
-    pending::<()>().await;
+struct Passing<'a>(&'a Gate);
+
+impl Drop for Passing<'_> {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(PASSING, Ordering::Release);
+    }
+}
+
+struct CloseOnDrop(Arc<Gate>);
+
+impl Drop for CloseOnDrop {
+    fn drop(&mut self) {
+        self.0.close();
+    }
 }

@@ -5,7 +5,8 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
-use std::task::{Context, Poll, Waker};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -201,6 +202,36 @@ fn a_sleep_does_not_panic_in_the_middle_of_a_shutdown() {
                 ended.store(1, Ordering::Relaxed);
             });
         }
+    });
+}
+
+/// The runtime ends inside of a poll of one of its own sleeps.
+#[test]
+fn a_waker_may_end_the_runtime_when_it_is_dropped() {
+    struct Owns(Mutex<Option<tokio::runtime::Runtime>>);
+
+    impl Wake for Owns {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    without_hanging(|| {
+        let tokio = current_thread();
+        let rt = captured(&tokio);
+        let mut sleep = rt.sleep(DAY);
+        let owner = Waker::from(Arc::new(Owns(Mutex::new(Some(tokio)))));
+        let poll = Pin::new(&mut sleep).poll(&mut Context::from_waker(&owner));
+        assert_eq!(poll, Poll::Pending);
+        drop(owner);
+        for _ in 0..3 {
+            let poll = Pin::new(&mut sleep).poll(&mut Context::from_waker(Waker::noop()));
+            assert_eq!(poll, Poll::Pending);
+        }
+        let task = rt.spawn(async {});
+        assert!(
+            futures_lite::future::block_on(task)
+                .unwrap_err()
+                .is_cancelled()
+        );
     });
 }
 

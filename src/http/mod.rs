@@ -2,11 +2,13 @@
 
 mod body;
 mod client;
+mod engine;
 mod error;
 mod exchange;
 
 pub use body::{Body, Chunks};
 pub use client::{Capabilities, Client, ClientFn, Exchange, client_fn};
+pub use engine::{Engine, EngineBuilder};
 pub use error::{ErrorKind, HttpError, TimeoutPhase};
 pub use exchange::{Deadline, ExchangePhase, Phases};
 

@@ -2,14 +2,17 @@
 
 mod body;
 mod client;
+mod engine;
 mod error;
 mod exchange;
 
 pub use body::{Body, Chunks};
 pub use client::{Capabilities, Client, ClientFn, Exchange, client_fn};
+pub use engine::{Engine, EngineBuilder};
 pub use error::{ErrorKind, HttpError, TimeoutPhase};
 pub use exchange::{Deadline, ExchangePhase, Phases};
 
+pub use bytes::Bytes;
 pub use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header,
 };

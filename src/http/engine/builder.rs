@@ -1,0 +1,181 @@
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderValue, Uri};
+
+use super::pool::{Limits, Pool};
+use super::resolve::{self, Lookups, Resolver};
+use super::{Engine, Inner};
+use crate::runtime::Runtime;
+
+/// Options of an [`Engine`]. From [`Engine::builder`].
+#[must_use = "nothing is made before build()"]
+pub struct EngineBuilder {
+    runtime: Runtime,
+    limits: Limits,
+    user_agent: Option<HeaderValue>,
+    base_url: Option<Uri>,
+    resolver: Option<Resolver>,
+    local_address: Option<IpAddr>,
+    #[cfg(feature = "tls")]
+    tls: super::tls::Options,
+}
+
+impl EngineBuilder {
+    pub(super) fn new(runtime: &Runtime) -> Self {
+        Self {
+            runtime: runtime.clone(),
+            limits: Limits {
+                keep_alive: true,
+                idle_time: Duration::from_secs(30),
+                max_idle: 512,
+                max_idle_per_host: 256,
+            },
+            user_agent: Some(HeaderValue::from_static(concat!(
+                env!("CARGO_PKG_NAME"),
+                "/",
+                env!("CARGO_PKG_VERSION")
+            ))),
+            base_url: None,
+            resolver: None,
+            local_address: None,
+            #[cfg(feature = "tls")]
+            tls: super::tls::Options::default(),
+        }
+    }
+
+    /// How many connections may rest at once, over all hosts. Default 512; nought keeps none.
+    ///
+    /// Above it the one that has rested longest is closed.
+    pub fn max_idle(self, n: usize) -> Self {
+        Self {
+            limits: Limits {
+                max_idle: n,
+                ..self.limits
+            },
+            ..self
+        }
+    }
+
+    /// How many connections to one host may rest at once. Default 256; nought keeps none.
+    pub fn max_idle_per_host(self, n: usize) -> Self {
+        Self {
+            limits: Limits {
+                max_idle_per_host: n,
+                ..self.limits
+            },
+            ..self
+        }
+    }
+
+    /// How long a connection may rest before it is closed, from the end of the last response on.
+    /// Default 30 seconds.
+    pub fn idle_time(self, longest: Duration) -> Self {
+        Self {
+            limits: Limits {
+                idle_time: longest,
+                ..self.limits
+            },
+            ..self
+        }
+    }
+
+    /// Uses each connection once, and tells the server so.
+    pub fn no_keep_alive(self) -> Self {
+        Self {
+            limits: Limits {
+                keep_alive: false,
+                ..self.limits
+            },
+            ..self
+        }
+    }
+
+    /// The `User-Agent` of requests that bring none. Default `untethered/` and the version.
+    pub fn user_agent(self, value: HeaderValue) -> Self {
+        Self {
+            user_agent: Some(value),
+            ..self
+        }
+    }
+
+    /// Sends no `User-Agent` by itself.
+    pub fn no_user_agent(self) -> Self {
+        Self {
+            user_agent: None,
+            ..self
+        }
+    }
+
+    /// What requests without a host are for: their path is appended to that of `url`.
+    pub fn base_url(self, url: Uri) -> Self {
+        Self {
+            base_url: Some(url),
+            ..self
+        }
+    }
+
+    /// Finds addresses with `resolve` instead of the system's resolver.
+    ///
+    /// Those who ask for one host at the same time share one call. It runs on the runtime: what
+    /// blocks goes through [`Runtime::spawn_blocking`]. Literal addresses are not asked for.
+    ///
+    /// ```
+    /// # #[cfg(feature = "threads")] {
+    /// # use untethered::http::Engine;
+    /// # let rt = untethered::runtime::threads(1);
+    /// let engine = Engine::builder(&rt)
+    ///     .resolver(|_host| async { Ok(vec![[127, 0, 0, 1].into()]) })
+    ///     .build();
+    /// # drop(engine);
+    /// # }
+    /// ```
+    pub fn resolver<F, Fut>(self, resolve: F) -> Self
+    where
+        F: Fn(String) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = io::Result<Vec<IpAddr>>> + Send + 'static,
+    {
+        Self {
+            resolver: Some(resolve::from_fn(resolve)),
+            ..self
+        }
+    }
+
+    /// Connects from this address. Hosts of the other family can then not be reached.
+    pub fn local_address(self, address: IpAddr) -> Self {
+        Self {
+            local_address: Some(address),
+            ..self
+        }
+    }
+
+    /// The engine.
+    pub fn build(self) -> Engine {
+        let resolver = self
+            .resolver
+            .unwrap_or_else(|| resolve::system(&self.runtime));
+        Engine {
+            inner: Arc::new(Inner {
+                pool: Pool::new(self.runtime.clone(), self.limits),
+                lookups: Lookups::new(self.runtime, resolver),
+                user_agent: self.user_agent,
+                base_url: self.base_url,
+                local_address: self.local_address,
+                #[cfg(feature = "tls")]
+                tls: self.tls.connector(),
+            }),
+        }
+    }
+}
+
+impl fmt::Debug for EngineBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EngineBuilder")
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,218 @@
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+
+use super::failure;
+use super::socket::Socket;
+use super::transport::Transport;
+use super::turn::Turn;
+use crate::http::{Body, ExchangePhase, HttpError, Phases};
+use crate::primitives::atomic::{AtomicBool, Ordering::Relaxed};
+
+/// A connection that speaks HTTP/1.1. Whoever waits for something on it drives it: there is no
+/// task behind it, and dropping it closes the socket at once.
+pub(super) struct Connection {
+    sender: http1::SendRequest<Outgoing>,
+    /// `None` once it has ended.
+    protocol: Option<http1::Connection<Transport, Outgoing>>,
+    /// How it ended, if nobody else was told.
+    failure: Option<hyper::Error>,
+    socket: Socket,
+    turn: Arc<Turn>,
+    /// Wakes whoever's `turn` it is.
+    waker: Waker,
+}
+
+/// Why there is no response.
+pub(super) enum Refused {
+    /// The connection had ended before the request: here it is.
+    Unsent(Request<Body>),
+    Failed(HttpError),
+}
+
+/// The most bytes a response's head may have, and how many headers.
+const MAX_HEAD: usize = 256 * 1024;
+const MAX_HEADERS: usize = 256;
+/// How often the driver goes round before it lets others run.
+const ROUNDS: usize = 4;
+
+impl Connection {
+    pub(super) async fn new(transport: Transport, socket: Socket) -> hyper::Result<Self> {
+        let (sender, protocol) = http1::Builder::new()
+            .max_headers(MAX_HEADERS)
+            .max_buf_size(MAX_HEAD)
+            .handshake(transport)
+            .await?;
+        let turn = Turn::new();
+        Ok(Self {
+            sender,
+            protocol: Some(protocol),
+            failure: None,
+            socket,
+            waker: turn.clone().into(),
+            turn,
+        })
+    }
+
+    pub(super) fn socket(&self) -> &Socket {
+        &self.socket
+    }
+
+    /// Whether the last response has ended, was seen to end, and another request may follow.
+    pub(super) fn is_idle(&self) -> bool {
+        self.protocol.is_some() && self.sender.is_ready()
+    }
+
+    /// The next read asks the kernel: what has arrived is seen without waiting.
+    pub(super) fn look_again(&self) {
+        self.socket.look_again();
+    }
+
+    /// Nobody waits for anything on it any more.
+    pub(super) fn rest(&self) {
+        self.turn.release();
+    }
+
+    /// Writes the request and waits for the head of the response.
+    ///
+    /// Looks first whether the connection still stands. To be dropped unless it is driven to the
+    /// end of the response.
+    pub(super) async fn send(
+        &mut self,
+        request: Request<Body>,
+        phases: Option<&Phases>,
+    ) -> Result<Response<Incoming>, Refused> {
+        let written = phases.map(|phases| (phases, Arc::new(AtomicBool::new(false))));
+        let request = request.map(|body| Outgoing {
+            body: Some(body),
+            written: written.as_ref().map(|(_, written)| written.clone()),
+        });
+        self.socket.look_again();
+        self.socket.forget_writes();
+        let mut response = pin!(self.sender.try_send_request(request));
+        let socket = self.socket.clone();
+        let response = poll_fn(|cx| {
+            self.poll_with(cx, |cx| {
+                if let Some((phases, written)) = &written {
+                    if written.load(Relaxed) && socket.flushed() {
+                        phases.report(ExchangePhase::Sent);
+                    } else if socket.wrote() {
+                        phases.report(ExchangePhase::Sending);
+                    }
+                }
+                response.as_mut().poll(cx)
+            })
+        })
+        .await;
+        response.map_err(|mut error| match error.take_message() {
+            Some(request) => Refused::Unsent(request.map(Outgoing::into_body)),
+            None => Refused::Failed(failure::of_exchange(error.into_error(), &self.socket)),
+        })
+    }
+
+    /// The next piece of the response's body.
+    pub(super) fn poll_frame(
+        &mut self,
+        body: &mut Incoming,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, HttpError>>> {
+        // Often it came along with the head.
+        let mut frame = Pin::new(&mut *body).poll_frame(&mut Context::from_waker(&self.waker));
+        if frame.is_pending() {
+            frame = self.poll_with(cx, |cx| Pin::new(&mut *body).poll_frame(cx));
+        }
+        frame.map_err(|error| {
+            failure::of_exchange(self.failure.take().unwrap_or(error), &self.socket)
+        })
+    }
+
+    /// Drives the protocol until `check` is ready, which is asked after each step.
+    fn poll_with<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut check: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> Poll<T> {
+        for _ in 0..ROUNDS {
+            self.turn.begin(cx.waker());
+            let mut inner = Context::from_waker(&self.waker);
+            if let Some(protocol) = &mut self.protocol {
+                if let Poll::Ready(ended) = Pin::new(protocol).poll(&mut inner) {
+                    self.failure = ended.err();
+                    self.protocol = None;
+                }
+            }
+            let checked = check(&mut inner);
+            if checked.is_ready() {
+                self.turn.end();
+                return checked;
+            }
+            match self.socket.poll_readable(&mut inner) {
+                Poll::Ready(Ok(())) => continue,
+                // The reactor does not serve this socket: no wake-up would come.
+                Poll::Ready(Err(_)) => self.protocol = None,
+                Poll::Pending if self.turn.end() => return Poll::Pending,
+                Poll::Pending => {}
+            }
+        }
+        self.turn.end();
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").finish_non_exhaustive()
+    }
+}
+
+/// A request's body that notes when the protocol has taken all of it.
+struct Outgoing {
+    body: Option<Body>,
+    written: Option<Arc<AtomicBool>>,
+}
+
+impl Outgoing {
+    fn into_body(mut self) -> Body {
+        self.body.take().unwrap_or_default()
+    }
+}
+
+impl HttpBody for Outgoing {
+    type Data = Bytes;
+    type Error = HttpError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, HttpError>>> {
+        match &mut self.body {
+            Some(body) => Pin::new(body).poll_frame(cx),
+            None => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(HttpBody::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.as_ref().map_or(SizeHint::with_exact(0), HttpBody::size_hint)
+    }
+}
+
+impl Drop for Outgoing {
+    fn drop(&mut self) {
+        if let Some(written) = &self.written {
+            written.store(true, Relaxed);
+        }
+    }
+}

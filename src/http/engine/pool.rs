@@ -1,0 +1,347 @@
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
+use std::future::poll_fn;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use http::uri::Authority;
+use slab::Slab;
+
+use super::connection::Connection;
+use super::socket::Socket;
+use crate::http::{ErrorKind, HttpError};
+use crate::primitives::Mutex;
+use crate::runtime::Runtime;
+use crate::sync::{Key, WaitList, wake_all};
+use crate::task::{CancellationToken, Task, catch_drop};
+
+/// Where a connection leads to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Origin {
+    pub(super) secure: bool,
+    pub(super) authority: Authority,
+}
+
+/// The connections at rest, and who is using one.
+///
+/// A connection is here only while nobody uses it, and comes back only after the end of a response
+/// was seen.
+#[derive(Debug)]
+pub(super) struct Pool {
+    runtime: Runtime,
+    limits: Limits,
+    state: Mutex<State>,
+    /// Ends what is still being connected when a close has waited long enough.
+    ended: CancellationToken,
+    reaper: Mutex<Option<Task<()>>>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Limits {
+    pub(super) keep_alive: bool,
+    pub(super) idle_time: Duration,
+    pub(super) max_idle: usize,
+    pub(super) max_idle_per_host: usize,
+}
+
+#[derive(Debug)]
+struct State {
+    closed: bool,
+    /// The newest connection of a host is last. Hosts without any stay for a while, because they
+    /// tend to come back.
+    idle: HashMap<Origin, VecDeque<Idle>>,
+    idle_count: usize,
+    in_use: Slab<Option<Socket>>,
+    closers: WaitList,
+    /// Someone takes care of connections that rest too long.
+    reaping: bool,
+}
+
+#[derive(Debug)]
+struct Idle {
+    connection: Box<Connection>,
+    since: Instant,
+}
+
+/// How many hosts may be remembered on top of those that have a connection.
+const EMPTY_HOSTS: usize = 256;
+
+impl Pool {
+    pub(super) fn new(runtime: Runtime, limits: Limits) -> Arc<Self> {
+        Arc::new(Self {
+            runtime,
+            limits,
+            state: Mutex::new(State {
+                closed: false,
+                idle: HashMap::new(),
+                idle_count: 0,
+                in_use: Slab::new(),
+                closers: WaitList::new(),
+                reaping: false,
+            }),
+            ended: CancellationToken::new(),
+            reaper: Mutex::new(None),
+        })
+    }
+
+    pub(super) fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
+    pub(super) fn keep_alive(&self) -> bool {
+        self.limits.keep_alive
+    }
+
+    /// Fires when a close has waited long enough.
+    pub(super) fn ended(&self) -> &CancellationToken {
+        &self.ended
+    }
+
+    /// The right to make one exchange.
+    pub(super) fn enter(self: &Arc<Self>, origin: Origin) -> Result<Lease, HttpError> {
+        let mut state = self.state.lock();
+        if state.closed {
+            return Err(HttpError::new(ErrorKind::Cancelled).with_message("the engine is closed"));
+        }
+        let key = state.in_use.insert(None);
+        drop(state);
+        Ok(Lease {
+            pool: self.clone(),
+            origin,
+            key,
+        })
+    }
+
+    /// Refuses whatever comes from now on, and closes the connections at rest.
+    pub(super) fn close(&self) {
+        let mut state = self.state.lock();
+        state.closed = true;
+        state.idle_count = 0;
+        let idle = std::mem::take(&mut state.idle);
+        drop(state);
+        drop(idle);
+        let reaper = self.reaper.lock().take();
+        drop(reaper);
+    }
+
+    /// Waits until nobody uses a connection.
+    pub(super) async fn drained(&self) {
+        let mut waiter = Closer {
+            pool: self,
+            key: None,
+        };
+        poll_fn(|cx| waiter.poll(cx)).await;
+    }
+
+    /// Hangs up on whoever still uses a connection.
+    pub(super) fn end(&self) {
+        self.ended.cancel("the engine was closed");
+        let state = self.state.lock();
+        let sockets: Vec<Socket> = state
+            .in_use
+            .iter()
+            .filter_map(|(_, socket)| socket.clone())
+            .collect();
+        drop(state);
+        for socket in sockets {
+            socket.hang_up();
+        }
+    }
+
+    /// Closes what has rested too long. Gives the time of the next look, unless there is nothing
+    /// to look after.
+    fn reap(&self) -> Option<Instant> {
+        let now = self.runtime.now();
+        let mut stale = Vec::new();
+        let mut oldest: Option<Instant> = None;
+        let mut state = self.state.lock();
+        for host in state.idle.values_mut() {
+            while let Some(first) = host.front() {
+                if now.saturating_duration_since(first.since) < self.limits.idle_time {
+                    oldest = Some(oldest.map_or(first.since, |oldest| oldest.min(first.since)));
+                    break;
+                }
+                stale.extend(host.pop_front());
+            }
+        }
+        state.idle_count -= stale.len();
+        state.idle.retain(|_, host| !host.is_empty());
+        state.reaping = oldest.is_some();
+        drop(state);
+        drop(stale);
+        oldest?.checked_add(self.limits.idle_time)
+    }
+}
+
+async fn reap(pool: Weak<Pool>) {
+    loop {
+        let sleep = match pool.upgrade() {
+            Some(pool) => match pool.reap() {
+                Some(next) => pool.runtime.sleep_until(next),
+                None => return,
+            },
+            None => return,
+        };
+        sleep.await;
+    }
+}
+
+/// The right to make one exchange. Dropping it gives it back.
+#[derive(Debug)]
+pub(super) struct Lease {
+    pool: Arc<Pool>,
+    origin: Origin,
+    key: usize,
+}
+
+impl Lease {
+    pub(super) fn pool(&self) -> &Arc<Pool> {
+        &self.pool
+    }
+
+    /// A connection at rest that leads there, the one that was used last.
+    pub(super) fn take_idle(&self) -> Option<Box<Connection>> {
+        let now = self.pool.runtime.now();
+        let mut state = self.pool.state.lock();
+        let host = state.idle.get_mut(&self.origin)?;
+        let newest = host.pop_back()?;
+        if now.saturating_duration_since(newest.since) >= self.pool.limits.idle_time {
+            let stale = std::mem::take(host);
+            state.idle_count -= stale.len() + 1;
+            drop(state);
+            drop((newest, stale));
+            return None;
+        }
+        state.idle_count -= 1;
+        state.in_use[self.key] = Some(newest.connection.socket().clone());
+        Some(newest.connection)
+    }
+
+    /// Says which connection is used: so that it can be ended with the engine.
+    pub(super) fn uses(&self, connection: &Connection) {
+        self.pool.state.lock().in_use[self.key] = Some(connection.socket().clone());
+        if self.pool.ended.is_cancelled() {
+            connection.socket().hang_up();
+        }
+    }
+
+    /// The failure of an exchange: if the engine has hung up, that is the cause.
+    pub(super) fn explain(&self, error: HttpError) -> HttpError {
+        if !self.pool.ended.is_cancelled() || error.kind() == ErrorKind::Cancelled {
+            return error;
+        }
+        let maybe_sent = error.maybe_sent();
+        let error = HttpError::new(ErrorKind::Cancelled).with_source(error);
+        if maybe_sent {
+            error.with_maybe_sent()
+        } else {
+            error
+        }
+    }
+
+    /// Gives back the right, and a connection that is good for another exchange.
+    pub(super) fn give_back(self, connection: Box<Connection>) {
+        let pool = self.pool.clone();
+        if !pool.limits.keep_alive {
+            return;
+        }
+        connection.rest();
+        let since = pool.runtime.now();
+        let mut surplus = None;
+        let mut start_reaper = false;
+        let mut state = pool.state.lock();
+        if state.closed || pool.limits.max_idle == 0 || pool.limits.max_idle_per_host == 0 {
+            surplus = Some(Idle { connection, since });
+        } else {
+            if state.idle.len() > pool.limits.max_idle.saturating_add(EMPTY_HOSTS) {
+                state.idle.retain(|_, host| !host.is_empty());
+            }
+            let host = match state.idle.entry(self.origin.clone()) {
+                Entry::Occupied(host) => host.into_mut(),
+                Entry::Vacant(host) => host.insert(VecDeque::new()),
+            };
+            host.push_back(Idle { connection, since });
+            if host.len() > pool.limits.max_idle_per_host {
+                surplus = host.pop_front();
+            } else {
+                state.idle_count += 1;
+                if state.idle_count > pool.limits.max_idle {
+                    surplus = state.pop_oldest();
+                }
+            }
+            start_reaper = !std::mem::replace(&mut state.reaping, true);
+        }
+        drop(state);
+        drop(surplus);
+        drop(self);
+        if start_reaper {
+            let task = pool.runtime.spawn(reap(Arc::downgrade(&pool)));
+            let old = pool.reaper.lock().replace(task);
+            drop(old);
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let mut state = self.pool.state.lock();
+        let socket = state.in_use.remove(self.key);
+        let mut wakers = Vec::new();
+        if state.closed && state.in_use.is_empty() {
+            while let Some(served) = state.closers.serve_first() {
+                wakers.extend(served);
+            }
+        }
+        drop(state);
+        drop(socket);
+        wake_all(wakers);
+    }
+}
+
+impl State {
+    fn pop_oldest(&mut self) -> Option<Idle> {
+        let oldest = self
+            .idle
+            .values_mut()
+            .filter(|host| !host.is_empty())
+            .min_by_key(|host| host.front().map(|idle| idle.since))?;
+        self.idle_count -= 1;
+        oldest.pop_front()
+    }
+}
+
+/// Waits until nobody uses a connection.
+struct Closer<'a> {
+    pool: &'a Pool,
+    key: Option<Key>,
+}
+
+impl Closer<'_> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.pool.state.lock();
+        if state.in_use.is_empty() {
+            return Poll::Ready(());
+        }
+        let old = match &self.key {
+            Some(key) if !state.closers.is_served(key) => state.closers.update(key, cx),
+            _ => {
+                let served = self.key.take().map(|key| state.closers.remove(key));
+                self.key = Some(state.closers.push(cx.waker().clone()));
+                served.and_then(|removed| removed.waker)
+            }
+        };
+        drop(state);
+        catch_drop(old).ok();
+        Poll::Pending
+    }
+}
+
+impl Drop for Closer<'_> {
+    fn drop(&mut self) {
+        if let Some(key) = self.key.take() {
+            let removed = self.pool.state.lock().closers.remove(key);
+            catch_drop(removed.waker).ok();
+        }
+    }
+}

@@ -5,6 +5,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures_core::Stream;
 use http_body::{Body as HttpBody, Frame, SizeHint};
+use pin_project_lite::pin_project;
 
 use super::{ErrorKind, HttpError};
 
@@ -46,6 +47,11 @@ impl Body {
     /// A body that comes in pieces. It can be sent once: redirects and retries refuse it.
     pub fn new(body: impl HttpBody<Data = Bytes, Error = HttpError> + Send + 'static) -> Self {
         Self(Repr::Stream(Box::pin(body)))
+    }
+
+    /// A body of the pieces that `stream` gives. It can be sent once, as one from [`new`](Self::new).
+    pub fn stream(stream: impl Stream<Item = Result<Bytes, HttpError>> + Send + 'static) -> Self {
+        Self::new(Pieces { stream })
     }
 
     /// The same body again, where it is in memory. `None` for one that comes in pieces.
@@ -214,5 +220,25 @@ impl Stream for Chunks {
                 None => return Poll::Ready(None),
             }
         }
+    }
+}
+
+pin_project! {
+    struct Pieces<S> {
+        #[pin]
+        stream: S,
+    }
+}
+
+impl<S: Stream<Item = Result<Bytes, HttpError>>> HttpBody for Pieces<S> {
+    type Data = Bytes;
+    type Error = HttpError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, HttpError>>> {
+        let stream = self.project().stream;
+        stream.poll_next(cx).map_ok(Frame::data)
     }
 }

@@ -12,6 +12,7 @@ pub use engine::{Engine, EngineBuilder};
 pub use error::{ErrorKind, HttpError, TimeoutPhase};
 pub use exchange::{Deadline, ExchangePhase, Phases};
 
+pub use bytes::Bytes;
 pub use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header,
 };

@@ -18,16 +18,16 @@ use untethered::http::{
 use crate::server::{STUCK, Server, response};
 
 /// A client, and the runtime it is on.
-pub struct Setup {
-    pub rt: Runtime,
-    pub client: Box<dyn Client>,
+pub(crate) struct Setup {
+    pub(crate) rt: Runtime,
+    pub(crate) client: Box<dyn Client>,
     /// Runs a future to its end, as a program on that runtime would.
-    pub block_on: Box<dyn Fn(Pin<Box<dyn Future<Output = ()> + '_>>)>,
+    pub(crate) block_on: Box<dyn Fn(Pin<Box<dyn Future<Output = ()> + '_>>) + Send + Sync>,
 }
 
 impl Setup {
     /// Runs a test; fails if it leaves a connection open, or if the server failed.
-    pub fn run<F>(self, server: Server, test: impl FnOnce(Arc<Setup>, String) -> F)
+    pub(crate) fn run<F>(self, server: Server, test: impl FnOnce(Arc<Setup>, String) -> F)
     where
         F: Future<Output = ()>,
     {
@@ -44,18 +44,18 @@ impl Setup {
     }
 }
 
-pub mod http_response {
+pub(crate) mod http_response {
     use untethered::http::{Body, HeaderMap, HttpError, Response};
 
     /// A response with its body read.
     #[derive(Debug)]
-    pub struct Whole {
+    pub(crate) struct Whole {
         pub status: u16,
         pub headers: HeaderMap,
         pub body: Vec<u8>,
     }
 
-    pub async fn whole(response: Response<Body>) -> Result<Whole, HttpError> {
+    pub(crate) async fn whole(response: Response<Body>) -> Result<Whole, HttpError> {
         let (head, body) = response.into_parts();
         Ok(Whole {
             status: head.status.as_u16(),
@@ -65,12 +65,12 @@ pub mod http_response {
     }
 }
 
-pub fn get(url: &str) -> Request<Body> {
+pub(crate) fn get(url: &str) -> Request<Body> {
     Request::get(url).body(Body::empty()).unwrap()
 }
 
 /// Polls once, without anybody to wake.
-pub fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
+pub(crate) fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
     Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
 }
 
@@ -120,7 +120,7 @@ macro_rules! for_each_conformance_test {
 }
 pub(crate) use for_each_conformance_test;
 
-pub fn any_status_is_an_answer(setup: Setup) {
+pub(crate) fn any_status_is_an_answer(setup: Setup) {
     let server = Server::answering(|request| {
         let status = request.path()[1..].parse().unwrap();
         response(status, b"as you wish")
@@ -134,7 +134,7 @@ pub fn any_status_is_an_answer(setup: Setup) {
     });
 }
 
-pub fn bytes_in_headers(setup: Setup) {
+pub(crate) fn bytes_in_headers(setup: Setup) {
     let server = Server::answering(|_| {
         b"HTTP/1.1 200 OK\r\nX-Name: caf\xe9\r\nX-Twice: a\r\nX-Twice: \xff\r\nContent-Length: 0\r\n\r\n".to_vec()
     });
@@ -147,13 +147,16 @@ pub fn bytes_in_headers(setup: Setup) {
     });
 }
 
-pub fn big_head(setup: Setup) {
+pub(crate) fn big_head(setup: Setup) {
     let server = Server::answering(|_| {
         let mut head = String::from("HTTP/1.1 200 OK\r\n");
         for i in 0..198 {
             head += &format!("X-{i}: {i}\r\n");
         }
-        head += &format!("X-Big: {}\r\nContent-Length: 2\r\n\r\nok", "b".repeat(20 * 1024));
+        head += &format!(
+            "X-Big: {}\r\nContent-Length: 2\r\n\r\nok",
+            "b".repeat(20 * 1024)
+        );
         head.into_bytes()
     });
     setup.run(server, |setup, url| async move {
@@ -164,7 +167,7 @@ pub fn big_head(setup: Setup) {
     });
 }
 
-pub fn informational_before_the_answer(setup: Setup) {
+pub(crate) fn informational_before_the_answer(setup: Setup) {
     let server = Server::answering(|_| {
         let mut bytes = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n".repeat(3);
         bytes.extend(response(200, b"the answer"));
@@ -173,13 +176,16 @@ pub fn informational_before_the_answer(setup: Setup) {
     setup.run(server, |setup, url| async move {
         for _ in 0..2 {
             let response = setup.get(&url).await.unwrap();
-            assert_eq!((response.status, &response.body[..]), (200, &b"the answer"[..]));
+            assert_eq!(
+                (response.status, &response.body[..]),
+                (200, &b"the answer"[..])
+            );
             assert!(!response.headers.contains_key("link"));
         }
     });
 }
 
-pub fn http_1_0_until_close(setup: Setup) {
+pub(crate) fn http_1_0_until_close(setup: Setup) {
     let server = Server::new(|peer| {
         peer.request().unwrap();
         peer.write(b"HTTP/1.0 200 OK\r\n\r\nuntil ");
@@ -193,7 +199,7 @@ pub fn http_1_0_until_close(setup: Setup) {
     });
 }
 
-pub fn until_close_then_reset(setup: Setup) {
+pub(crate) fn until_close_then_reset(setup: Setup) {
     let server = Server::new(|peer| {
         // What the client sent and nobody read makes the kernel reset the connection.
         let mut one = [0];
@@ -207,7 +213,7 @@ pub fn until_close_then_reset(setup: Setup) {
     });
 }
 
-pub fn chunks_and_trailers(setup: Setup) {
+pub(crate) fn chunks_and_trailers(setup: Setup) {
     let server = Server::answering(|_| {
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n\
           5;note=x\r\nhello\r\n1\r\n \r\n5\r\nworld\r\n0\r\nX-Sum: 1\r\n\r\n"
@@ -220,10 +226,11 @@ pub fn chunks_and_trailers(setup: Setup) {
     });
 }
 
-pub fn drip(setup: Setup) {
+pub(crate) fn drip(setup: Setup) {
     let server = Server::new(|peer| {
         while peer.request().is_some() {
-            let chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
+            let chunked =
+                b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
             for byte in response(200, b"drop by drop").iter().chain(chunked) {
                 peer.write(&[*byte]);
                 std::thread::yield_now();
@@ -236,7 +243,7 @@ pub fn drip(setup: Setup) {
     });
 }
 
-pub fn two_lengths(setup: Setup) {
+pub(crate) fn two_lengths(setup: Setup) {
     let server = Server::new(|peer| {
         peer.request().unwrap();
         peer.write(
@@ -256,7 +263,7 @@ pub fn two_lengths(setup: Setup) {
     });
 }
 
-pub fn no_body_where_none_belongs(setup: Setup) {
+pub(crate) fn no_body_where_none_belongs(setup: Setup) {
     let server = Server::answering(|request| match request.path() {
         "/204" => b"HTTP/1.1 204 No Content\r\n\r\n".to_vec(),
         "/304" => b"HTTP/1.1 304 Not Modified\r\nContent-Length: 10\r\n\r\n".to_vec(),
@@ -267,14 +274,16 @@ pub fn no_body_where_none_belongs(setup: Setup) {
             let response = setup.get(&format!("{url}{path}")).await.unwrap();
             assert_eq!((response.status, response.body.len()), (status, 0));
         }
-        let head = Request::head(format!("{url}head")).body(Body::empty()).unwrap();
+        let head = Request::head(format!("{url}head"))
+            .body(Body::empty())
+            .unwrap();
         let response = setup.client.send(head).await.unwrap();
         assert_eq!(response.headers()["content-length"], "10");
         assert!(response.into_body().bytes(10).await.unwrap().is_empty());
     });
 }
 
-pub fn garbage(setup: Setup) {
+pub(crate) fn garbage(setup: Setup) {
     let server = Server::new(|peer| {
         let request = peer.request().unwrap();
         peer.write(match request.path() {
@@ -297,7 +306,7 @@ pub fn garbage(setup: Setup) {
     });
 }
 
-pub fn cut_off_length(setup: Setup) {
+pub(crate) fn cut_off_length(setup: Setup) {
     let server = Server::new(|peer| {
         peer.request().unwrap();
         peer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
@@ -310,7 +319,7 @@ pub fn cut_off_length(setup: Setup) {
     });
 }
 
-pub fn cut_off_chunks(setup: Setup) {
+pub(crate) fn cut_off_chunks(setup: Setup) {
     let server = Server::new(|peer| {
         let request = peer.request().unwrap();
         peer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
@@ -324,14 +333,18 @@ pub fn cut_off_chunks(setup: Setup) {
     });
     setup.run(server, |setup, url| async move {
         for path in ["within", "between", "last"] {
-            let response = setup.client.send(get(&format!("{url}{path}"))).await.unwrap();
+            let response = setup
+                .client
+                .send(get(&format!("{url}{path}")))
+                .await
+                .unwrap();
             let error = response.into_body().bytes(100).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Truncated, "{path}: {error:?}");
         }
     });
 }
 
-pub fn closed_before_the_answer(setup: Setup) {
+pub(crate) fn closed_before_the_answer(setup: Setup) {
     let server = Server::new(|peer| {
         let request = peer.request().unwrap();
         if request.path() == "/half" {
@@ -348,7 +361,7 @@ pub fn closed_before_the_answer(setup: Setup) {
     });
 }
 
-pub fn reset_before_the_answer(setup: Setup) {
+pub(crate) fn reset_before_the_answer(setup: Setup) {
     let server = Server::new(|peer| {
         let mut one = [0];
         std::io::Read::read_exact(&mut peer.stream, &mut one).unwrap();
@@ -360,7 +373,7 @@ pub fn reset_before_the_answer(setup: Setup) {
     });
 }
 
-pub fn body_above_the_limit(setup: Setup) {
+pub(crate) fn body_above_the_limit(setup: Setup) {
     let server = Server::new(|peer| {
         let request = peer.request().unwrap();
         if request.path() == "/length" {
@@ -373,14 +386,18 @@ pub fn body_above_the_limit(setup: Setup) {
     });
     setup.run(server, |setup, url| async move {
         for path in ["length", "close"] {
-            let response = setup.client.send(get(&format!("{url}{path}"))).await.unwrap();
+            let response = setup
+                .client
+                .send(get(&format!("{url}{path}")))
+                .await
+                .unwrap();
             let error = response.into_body().bytes(8 << 20).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::BodyTooLarge);
         }
     });
 }
 
-pub fn reused_after_the_end(setup: Setup) {
+pub(crate) fn reused_after_the_end(setup: Setup) {
     let server = Server::new(|peer| {
         assert_eq!(peer.number, 0, "a second connection");
         while let Some(request) = peer.request() {
@@ -400,7 +417,7 @@ pub fn reused_after_the_end(setup: Setup) {
     });
 }
 
-pub fn unread_body_that_is_here(setup: Setup) {
+pub(crate) fn unread_body_that_is_here(setup: Setup) {
     let server = Server::new(|peer| {
         assert_eq!(peer.number, 0, "a second connection");
         while let Some(request) = peer.request() {
@@ -414,13 +431,17 @@ pub fn unread_body_that_is_here(setup: Setup) {
     });
     setup.run(server, |setup, url| async move {
         for path in ["", "chunked", "", "chunked"] {
-            let response = setup.client.send(get(&format!("{url}{path}"))).await.unwrap();
+            let response = setup
+                .client
+                .send(get(&format!("{url}{path}")))
+                .await
+                .unwrap();
             assert_eq!(response.status(), 200);
         }
     });
 }
 
-pub fn unread_body_that_is_not_here(setup: Setup) {
+pub(crate) fn unread_body_that_is_not_here(setup: Setup) {
     let (closed, seen) = mpsc::channel();
     let closed = Mutex::new(closed);
     let server = Server::new(move |peer| {
@@ -445,7 +466,7 @@ pub fn unread_body_that_is_not_here(setup: Setup) {
     });
 }
 
-pub fn surplus_after_the_answer(setup: Setup) {
+pub(crate) fn surplus_after_the_answer(setup: Setup) {
     let server = Server::new(|peer| {
         let request = peer.request().unwrap();
         if request.path() == "/first" {
@@ -465,7 +486,7 @@ pub fn surplus_after_the_answer(setup: Setup) {
     });
 }
 
-pub fn closed_when_asked(setup: Setup) {
+pub(crate) fn closed_when_asked(setup: Setup) {
     let server = Server::new(|peer| {
         peer.request().unwrap();
         peer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok");
@@ -478,7 +499,7 @@ pub fn closed_when_asked(setup: Setup) {
     });
 }
 
-pub fn stale_connection(setup: Setup) {
+pub(crate) fn stale_connection(setup: Setup) {
     let (closed, seen) = mpsc::channel();
     let closed = Mutex::new(closed);
     let server = Server::new(move |peer| {
@@ -497,7 +518,7 @@ pub fn stale_connection(setup: Setup) {
     });
 }
 
-pub fn closed_after_the_request(setup: Setup) {
+pub(crate) fn closed_after_the_request(setup: Setup) {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let log = seen.clone();
     let server = Server::new(move |peer| {
@@ -519,7 +540,7 @@ pub fn closed_after_the_request(setup: Setup) {
     assert_eq!(*seen.lock().unwrap(), ["/", "/never"], "sent once");
 }
 
-pub fn dropped_exchange(setup: Setup) {
+pub(crate) fn dropped_exchange(setup: Setup) {
     let (event, events) = mpsc::channel();
     let event = Mutex::new(event);
     let server = Server::new(move |peer| {
@@ -541,7 +562,7 @@ pub fn dropped_exchange(setup: Setup) {
     });
 }
 
-pub fn dropped_body(setup: Setup) {
+pub(crate) fn dropped_body(setup: Setup) {
     let (closed, seen) = mpsc::channel();
     let closed = Mutex::new(closed);
     let server = Server::new(move |peer| {
@@ -560,7 +581,7 @@ pub fn dropped_body(setup: Setup) {
     });
 }
 
-pub fn dropped_answer_reaches_nobody(setup: Setup) {
+pub(crate) fn dropped_answer_reaches_nobody(setup: Setup) {
     let (asked, seen) = mpsc::channel();
     let asked = Mutex::new(asked);
     let server = Server::new(move |peer| {
@@ -577,7 +598,14 @@ pub fn dropped_answer_reaches_nobody(setup: Setup) {
     setup.run(server, |setup, url| async move {
         for i in 0..20 {
             let warm = format!("/warm{i}");
-            assert_eq!(setup.get(&format!("{url}{}", &warm[1..])).await.unwrap().body, warm.as_bytes());
+            assert_eq!(
+                setup
+                    .get(&format!("{url}{}", &warm[1..]))
+                    .await
+                    .unwrap()
+                    .body,
+                warm.as_bytes()
+            );
             let phases = Phases::new();
             let mut request = get(&format!("{url}dropped"));
             request.extensions_mut().insert(phases.clone());
@@ -589,9 +617,9 @@ pub fn dropped_answer_reaches_nobody(setup: Setup) {
     });
 }
 
-pub fn deadline_without_an_answer(setup: Setup) {
+pub(crate) fn deadline_without_an_answer(setup: Setup) {
     let server = Server::new(|peer| {
-        peer.request().unwrap();
+        assert_eq!(peer.request().unwrap().path(), "/");
         peer.wait_for_close();
     });
     setup.run(server, |setup, url| async move {
@@ -604,14 +632,16 @@ pub fn deadline_without_an_answer(setup: Setup) {
         assert!(error.maybe_sent());
         assert!(setup.rt.now() >= deadline);
 
-        let mut request = get(&url);
+        // One that has passed: nothing is begun.
+        let mut request = get(&format!("{url}too-late"));
         request.extensions_mut().insert(Deadline(setup.rt.now()));
         let error = setup.client.send(request).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Timeout(TimeoutPhase::Total));
+        assert!(!error.maybe_sent());
     });
 }
 
-pub fn deadline_within_the_body(setup: Setup) {
+pub(crate) fn deadline_within_the_body(setup: Setup) {
     let server = Server::new(|peer| {
         peer.request().unwrap();
         peer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
@@ -628,7 +658,7 @@ pub fn deadline_within_the_body(setup: Setup) {
     });
 }
 
-pub fn phases(setup: Setup) {
+pub(crate) fn phases(setup: Setup) {
     let (go_on, wait) = mpsc::channel();
     let wait = Mutex::new(wait);
     let server = Server::new(move |peer| {
@@ -670,9 +700,12 @@ pub fn phases(setup: Setup) {
     });
 }
 
-pub fn body_sent_whole(setup: Setup) {
+pub(crate) fn body_sent_whole(setup: Setup) {
     let server = Server::answering(|request| {
-        assert_eq!(request.header("content-length").as_deref(), Some(&*request.body.len().to_string()));
+        assert_eq!(
+            request.header("content-length").as_deref(),
+            Some(&*request.body.len().to_string())
+        );
         response(200, &request.body)
     });
     setup.run(server, |setup, url| async move {
@@ -685,15 +718,22 @@ pub fn body_sent_whole(setup: Setup) {
     });
 }
 
-pub fn body_sent_in_pieces(setup: Setup) {
+pub(crate) fn body_sent_in_pieces(setup: Setup) {
     let server = Server::answering(|request| {
-        assert_eq!(request.header("transfer-encoding").as_deref(), Some("chunked"));
+        assert_eq!(
+            request.header("transfer-encoding").as_deref(),
+            Some("chunked")
+        );
         response(200, &request.body)
     });
     setup.run(server, |setup, url| async move {
         for method in ["POST", "GET"] {
             let (body, pieces) = pieces();
-            let request = Request::builder().method(method).uri(&url).body(body).unwrap();
+            let request = Request::builder()
+                .method(method)
+                .uri(&url)
+                .body(body)
+                .unwrap();
             let exchange = setup.client.send(request);
             let feed = async {
                 let mut all = String::new();
@@ -713,7 +753,7 @@ pub fn body_sent_in_pieces(setup: Setup) {
     });
 }
 
-pub fn body_that_fails(setup: Setup) {
+pub(crate) fn body_that_fails(setup: Setup) {
     let server = Server::new(|peer| {
         assert!(peer.request().is_none(), "the body never ends");
     });
@@ -727,7 +767,7 @@ pub fn body_that_fails(setup: Setup) {
     });
 }
 
-pub fn answer_before_the_body_is_sent(setup: Setup) {
+pub(crate) fn answer_before_the_body_is_sent(setup: Setup) {
     let server = Server::new(|peer| {
         peer.head().unwrap();
         peer.write(&response(413, b"enough"));
@@ -746,7 +786,7 @@ pub fn answer_before_the_body_is_sent(setup: Setup) {
     });
 }
 
-pub fn many_at_once(setup: Setup) {
+pub(crate) fn many_at_once(setup: Setup) {
     let server = Server::answering(|request| response(200, request.path().as_bytes()));
     setup.run(server, |setup, url| async move {
         let tasks: Vec<_> = (0..40)
@@ -767,18 +807,21 @@ pub fn many_at_once(setup: Setup) {
     });
 }
 
-pub fn refused(setup: Setup) {
+pub(crate) fn refused(setup: Setup) {
     let server = Server::answering(|_| response(200, b""));
     let port = free_port();
     setup.run(server, |setup, _| async move {
-        let error = setup.get(&format!("http://127.0.0.1:{port}/")).await.unwrap_err();
+        let error = setup
+            .get(&format!("http://127.0.0.1:{port}/"))
+            .await
+            .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Connect);
         assert!(!error.maybe_sent());
         assert!(std::error::Error::source(&error).is_some());
     });
 }
 
-pub fn bad_requests(setup: Setup) {
+pub(crate) fn bad_requests(setup: Setup) {
     let server = Server::answering(|_| panic!("nothing may be sent"));
     setup.run(server, |setup, url| async move {
         for bad in [
@@ -814,7 +857,7 @@ pub fn bad_requests(setup: Setup) {
     });
 }
 
-pub fn no_redirects(setup: Setup) {
+pub(crate) fn no_redirects(setup: Setup) {
     let server = Server::answering(|request| {
         assert_eq!(request.path(), "/");
         b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n".to_vec()
@@ -827,9 +870,16 @@ pub fn no_redirects(setup: Setup) {
 }
 
 /// Polls `exchange` until it has reported `phase`.
-pub async fn wait_for_phase<F: Future + Unpin>(exchange: &mut F, phases: &Phases, phase: ExchangePhase) {
+pub(crate) async fn wait_for_phase<F: Future + Unpin>(
+    exchange: &mut F,
+    phases: &Phases,
+    phase: ExchangePhase,
+) {
     std::future::poll_fn(|cx| {
-        assert!(Pin::new(&mut *exchange).poll(cx).is_pending(), "ended too early");
+        assert!(
+            Pin::new(&mut *exchange).poll(cx).is_pending(),
+            "ended too early"
+        );
         if phases.current() >= phase {
             return Poll::Ready(());
         }
@@ -845,13 +895,13 @@ fn free_port() -> u16 {
 }
 
 /// A body that is fed from outside.
-pub fn pieces() -> (Body, Pieces) {
+pub(crate) fn pieces() -> (Body, Pieces) {
     let pieces = Pieces::default();
     (Body::stream(pieces.clone()), pieces)
 }
 
 #[derive(Clone, Default)]
-pub struct Pieces(Arc<Mutex<Feed>>);
+pub(crate) struct Pieces(Arc<Mutex<Feed>>);
 
 #[derive(Default)]
 struct Feed {
@@ -861,7 +911,7 @@ struct Feed {
 }
 
 impl Pieces {
-    pub fn give(&self, piece: impl Into<Bytes>) {
+    pub(crate) fn give(&self, piece: impl Into<Bytes>) {
         let piece = piece.into();
         self.change(|feed| feed.pieces.push_back(Ok(piece)));
     }
@@ -870,7 +920,7 @@ impl Pieces {
         self.change(|feed| feed.pieces.push_back(Err(error)));
     }
 
-    pub fn end(&self) {
+    pub(crate) fn end(&self) {
         self.change(|feed| feed.ended = true);
     }
 

@@ -6,13 +6,13 @@ use std::pin::Pin;
 use untethered::{Runtime, runtime};
 
 /// A runtime, and how a program on it runs a future.
-pub struct On {
-    pub rt: Runtime,
-    pub block_on: Box<dyn Fn(Pin<Box<dyn Future<Output = ()> + '_>>)>,
+pub(crate) struct On {
+    pub(crate) rt: Runtime,
+    pub(crate) block_on: Box<dyn Fn(Pin<Box<dyn Future<Output = ()> + '_>>) + Send + Sync>,
 }
 
 #[cfg(feature = "threads")]
-pub fn threads() -> On {
+pub(crate) fn threads() -> On {
     On {
         rt: runtime::threads(2),
         block_on: Box::new(|future| futures_lite::future::block_on(future)),
@@ -20,7 +20,7 @@ pub fn threads() -> On {
 }
 
 #[cfg(feature = "smol")]
-pub fn smol() -> On {
+pub(crate) fn smol() -> On {
     On {
         rt: runtime::smol(),
         block_on: Box::new(|future| futures_lite::future::block_on(future)),
@@ -28,7 +28,7 @@ pub fn smol() -> On {
 }
 
 #[cfg(feature = "async-std")]
-pub fn async_std() -> On {
+pub(crate) fn async_std() -> On {
     On {
         rt: runtime::async_std(),
         block_on: Box::new(|future| futures_lite::future::block_on(future)),
@@ -36,12 +36,12 @@ pub fn async_std() -> On {
 }
 
 #[cfg(feature = "tokio")]
-pub fn tokio() -> On {
+pub(crate) fn tokio() -> On {
     on_tokio(tokio::runtime::Builder::new_multi_thread().worker_threads(2))
 }
 
 #[cfg(feature = "tokio")]
-pub fn tokio_current_thread() -> On {
+pub(crate) fn tokio_current_thread() -> On {
     on_tokio(&mut tokio::runtime::Builder::new_current_thread())
 }
 

@@ -8,10 +8,10 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// How long anything may take before the test is called stuck.
-pub const STUCK: Duration = Duration::from_secs(30);
+pub(crate) const STUCK: Duration = Duration::from_secs(30);
 
 /// Serves each connection on a thread of its own.
-pub struct Server {
+pub(crate) struct Server {
     address: SocketAddr,
     shared: Arc<Shared>,
     acceptor: Option<JoinHandle<()>>,
@@ -24,27 +24,27 @@ struct Shared {
 }
 
 /// A connection as the server sees it.
-pub struct Peer {
-    pub stream: TcpStream,
+pub(crate) struct Peer {
+    pub(crate) stream: TcpStream,
     /// Which connection it is, from nought.
-    pub number: usize,
+    pub(crate) number: usize,
     buffer: Vec<u8>,
 }
 
 /// A request as it came over the wire.
 #[derive(Debug, Clone)]
-pub struct Received {
+pub(crate) struct Received {
     /// All of the head, without the empty line.
-    pub head: String,
-    pub body: Vec<u8>,
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Server {
-    pub fn new(serve: impl Fn(&mut Peer) + Send + Sync + 'static) -> Self {
+    pub(crate) fn new(serve: impl Fn(&mut Peer) + Send + Sync + 'static) -> Self {
         Self::on("127.0.0.1:0", serve)
     }
 
-    pub fn on(address: &str, serve: impl Fn(&mut Peer) + Send + Sync + 'static) -> Self {
+    pub(crate) fn on(address: &str, serve: impl Fn(&mut Peer) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind(address).unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
@@ -82,7 +82,7 @@ impl Server {
     }
 
     /// Answers each request on each connection.
-    pub fn answering(answer: impl Fn(&Received) -> Vec<u8> + Send + Sync + 'static) -> Self {
+    pub(crate) fn answering(answer: impl Fn(&Received) -> Vec<u8> + Send + Sync + 'static) -> Self {
         Self::new(move |peer| {
             while let Some(request) = peer.request() {
                 peer.write(&answer(&request));
@@ -90,21 +90,21 @@ impl Server {
         })
     }
 
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    pub fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
     /// How many connections there were.
-    pub fn accepted(&self) -> usize {
+    pub(crate) fn accepted(&self) -> usize {
         self.shared.accepted.load(Ordering::SeqCst)
     }
 
     /// Waits until every connection has been served to its end, and fails if serving one did.
-    pub fn finish(mut self) {
+    pub(crate) fn finish(mut self) {
         self.stop();
         let threads = std::mem::take(&mut *self.shared.threads.lock().unwrap());
         for thread in threads {
@@ -133,7 +133,7 @@ impl Drop for Server {
 
 impl Peer {
     /// The next request, `None` once the client has closed.
-    pub fn request(&mut self) -> Option<Received> {
+    pub(crate) fn request(&mut self) -> Option<Received> {
         let mut received = self.head()?;
         if let Some(length) = received.header("content-length") {
             let length = length.parse().unwrap();
@@ -160,7 +160,7 @@ impl Peer {
     }
 
     /// The head of the next request; what follows is left alone.
-    pub fn head(&mut self) -> Option<Received> {
+    pub(crate) fn head(&mut self) -> Option<Received> {
         let end = loop {
             if let Some(end) = find(&self.buffer, b"\r\n\r\n") {
                 break end;
@@ -178,17 +178,17 @@ impl Peer {
         })
     }
 
-    pub fn write(&mut self, bytes: &[u8]) {
+    pub(crate) fn write(&mut self, bytes: &[u8]) {
         // The client may have gone: that is for the test to judge.
         self.stream.write_all(bytes).ok();
     }
 
     /// Waits until the client has closed the connection, whatever it sends until then.
-    pub fn wait_for_close(&mut self) {
+    pub(crate) fn wait_for_close(&mut self) {
         while self.fill() {}
     }
 
-    pub fn close(&mut self) {
+    pub(crate) fn close(&mut self) {
         self.stream.shutdown(Shutdown::Both).ok();
     }
 
@@ -217,15 +217,15 @@ impl Peer {
 }
 
 impl Received {
-    pub fn path(&self) -> &str {
+    pub(crate) fn path(&self) -> &str {
         self.head.split(' ').nth(1).unwrap()
     }
 
-    pub fn method(&self) -> &str {
+    pub(crate) fn method(&self) -> &str {
         self.head.split(' ').next().unwrap()
     }
 
-    pub fn header(&self, name: &str) -> Option<String> {
+    pub(crate) fn header(&self, name: &str) -> Option<String> {
         self.head.lines().skip(1).find_map(|line| {
             let (its_name, value) = line.split_once(':')?;
             its_name
@@ -236,9 +236,12 @@ impl Received {
 }
 
 /// A whole response of `status` with this body.
-pub fn response(status: u16, body: &[u8]) -> Vec<u8> {
-    let mut bytes =
-        format!("HTTP/1.1 {status} Said\r\nContent-Length: {}\r\n\r\n", body.len()).into_bytes();
+pub(crate) fn response(status: u16, body: &[u8]) -> Vec<u8> {
+    let mut bytes = format!(
+        "HTTP/1.1 {status} Said\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    )
+    .into_bytes();
     bytes.extend(body);
     bytes
 }

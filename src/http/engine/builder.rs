@@ -153,6 +153,27 @@ impl EngineBuilder {
         }
     }
 
+    /// Trusts the root certificates of a PEM file too, beside Mozilla's.
+    ///
+    /// # Errors
+    ///
+    /// [`Tls`](crate::http::ErrorKind::Tls) if there is none in it, or one that is not valid.
+    #[cfg(feature = "tls")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
+    pub fn root_certificates(mut self, pem: &[u8]) -> Result<Self, crate::http::HttpError> {
+        self.tls.add_roots(pem)?;
+        Ok(self)
+    }
+
+    /// Believes every server to be the one that was asked for, whatever certificate it shows:
+    /// anyone on the way can read and change what is sent.
+    #[cfg(feature = "tls")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
+    pub fn dangerous_accept_invalid_certificates(mut self) -> Self {
+        self.tls.accept_invalid();
+        self
+    }
+
     /// The engine.
     pub fn build(self) -> Engine {
         let resolver = self

@@ -205,7 +205,9 @@ impl HttpBody for Outgoing {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.as_ref().map_or(SizeHint::with_exact(0), HttpBody::size_hint)
+        self.body
+            .as_ref()
+            .map_or(SizeHint::with_exact(0), HttpBody::size_hint)
     }
 }
 

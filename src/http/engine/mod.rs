@@ -163,6 +163,9 @@ impl Inner {
             self.user_agent.as_ref(),
             self.pool.keep_alive(),
         )?;
+        if deadline.is_some_and(|Deadline(deadline)| self.pool.runtime().now() >= deadline) {
+            return Err(response::deadline_passed(false));
+        }
         let lease = self.pool.enter(target.origin.clone())?;
         let mut timer =
             deadline.map(|Deadline(deadline)| self.pool.runtime().sleep_until(deadline));

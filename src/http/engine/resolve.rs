@@ -26,7 +26,11 @@ pub(super) fn system(runtime: &Runtime) -> Resolver {
             let addresses = (host.as_str(), 0).to_socket_addrs()?;
             Ok(addresses.map(|address| address.ip()).collect())
         });
-        Box::pin(async move { lookup.await.unwrap_or_else(|error| Err(io::Error::other(error))) })
+        Box::pin(async move {
+            lookup
+                .await
+                .unwrap_or_else(|error| Err(io::Error::other(error)))
+        })
     })
 }
 
@@ -110,7 +114,10 @@ impl Drop for Flight {
     fn drop(&mut self) {
         let mut flights = self.flights.lock();
         // Somebody may have started another one since.
-        if flights.get(&self.host).is_some_and(|flight| flight.strong_count() == 0) {
+        if flights
+            .get(&self.host)
+            .is_some_and(|flight| flight.strong_count() == 0)
+        {
             flights.remove(&self.host);
         }
     }
@@ -126,7 +133,10 @@ impl Landing {
         };
         // Whoever asks from now on asks anew.
         let mut flights = flight.flights.lock();
-        if flights.get(&flight.host).is_some_and(|other| other.ptr_eq(&self.0)) {
+        if flights
+            .get(&flight.host)
+            .is_some_and(|other| other.ptr_eq(&self.0))
+        {
             flights.remove(&flight.host);
         }
         drop(flights);

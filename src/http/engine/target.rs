@@ -177,7 +177,10 @@ fn frame(request: &mut Request<Body>, method: &Method) -> Result<(), HttpError> 
             return Err(invalid("HTTP/1.0 needs a Content-Length"));
         }
         (Some(length), None, exact) => {
-            let length = length.to_str().ok().and_then(|text| text.parse::<u64>().ok());
+            let length = length
+                .to_str()
+                .ok()
+                .and_then(|text| text.parse::<u64>().ok());
             if length.is_none() || exact.is_some_and(|exact| Some(exact) != length) {
                 return Err(invalid("Content-Length is not the length of the body"));
             }

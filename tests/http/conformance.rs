@@ -153,7 +153,10 @@ pub fn big_head(setup: Setup) {
         for i in 0..198 {
             head += &format!("X-{i}: {i}\r\n");
         }
-        head += &format!("X-Big: {}\r\nContent-Length: 2\r\n\r\nok", "b".repeat(20 * 1024));
+        head += &format!(
+            "X-Big: {}\r\nContent-Length: 2\r\n\r\nok",
+            "b".repeat(20 * 1024)
+        );
         head.into_bytes()
     });
     setup.run(server, |setup, url| async move {
@@ -173,7 +176,10 @@ pub fn informational_before_the_answer(setup: Setup) {
     setup.run(server, |setup, url| async move {
         for _ in 0..2 {
             let response = setup.get(&url).await.unwrap();
-            assert_eq!((response.status, &response.body[..]), (200, &b"the answer"[..]));
+            assert_eq!(
+                (response.status, &response.body[..]),
+                (200, &b"the answer"[..])
+            );
             assert!(!response.headers.contains_key("link"));
         }
     });
@@ -223,7 +229,8 @@ pub fn chunks_and_trailers(setup: Setup) {
 pub fn drip(setup: Setup) {
     let server = Server::new(|peer| {
         while peer.request().is_some() {
-            let chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
+            let chunked =
+                b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
             for byte in response(200, b"drop by drop").iter().chain(chunked) {
                 peer.write(&[*byte]);
                 std::thread::yield_now();
@@ -267,7 +274,9 @@ pub fn no_body_where_none_belongs(setup: Setup) {
             let response = setup.get(&format!("{url}{path}")).await.unwrap();
             assert_eq!((response.status, response.body.len()), (status, 0));
         }
-        let head = Request::head(format!("{url}head")).body(Body::empty()).unwrap();
+        let head = Request::head(format!("{url}head"))
+            .body(Body::empty())
+            .unwrap();
         let response = setup.client.send(head).await.unwrap();
         assert_eq!(response.headers()["content-length"], "10");
         assert!(response.into_body().bytes(10).await.unwrap().is_empty());
@@ -324,7 +333,11 @@ pub fn cut_off_chunks(setup: Setup) {
     });
     setup.run(server, |setup, url| async move {
         for path in ["within", "between", "last"] {
-            let response = setup.client.send(get(&format!("{url}{path}"))).await.unwrap();
+            let response = setup
+                .client
+                .send(get(&format!("{url}{path}")))
+                .await
+                .unwrap();
             let error = response.into_body().bytes(100).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Truncated, "{path}: {error:?}");
         }
@@ -373,7 +386,11 @@ pub fn body_above_the_limit(setup: Setup) {
     });
     setup.run(server, |setup, url| async move {
         for path in ["length", "close"] {
-            let response = setup.client.send(get(&format!("{url}{path}"))).await.unwrap();
+            let response = setup
+                .client
+                .send(get(&format!("{url}{path}")))
+                .await
+                .unwrap();
             let error = response.into_body().bytes(8 << 20).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::BodyTooLarge);
         }
@@ -414,7 +431,11 @@ pub fn unread_body_that_is_here(setup: Setup) {
     });
     setup.run(server, |setup, url| async move {
         for path in ["", "chunked", "", "chunked"] {
-            let response = setup.client.send(get(&format!("{url}{path}"))).await.unwrap();
+            let response = setup
+                .client
+                .send(get(&format!("{url}{path}")))
+                .await
+                .unwrap();
             assert_eq!(response.status(), 200);
         }
     });
@@ -577,7 +598,14 @@ pub fn dropped_answer_reaches_nobody(setup: Setup) {
     setup.run(server, |setup, url| async move {
         for i in 0..20 {
             let warm = format!("/warm{i}");
-            assert_eq!(setup.get(&format!("{url}{}", &warm[1..])).await.unwrap().body, warm.as_bytes());
+            assert_eq!(
+                setup
+                    .get(&format!("{url}{}", &warm[1..]))
+                    .await
+                    .unwrap()
+                    .body,
+                warm.as_bytes()
+            );
             let phases = Phases::new();
             let mut request = get(&format!("{url}dropped"));
             request.extensions_mut().insert(phases.clone());
@@ -672,7 +700,10 @@ pub fn phases(setup: Setup) {
 
 pub fn body_sent_whole(setup: Setup) {
     let server = Server::answering(|request| {
-        assert_eq!(request.header("content-length").as_deref(), Some(&*request.body.len().to_string()));
+        assert_eq!(
+            request.header("content-length").as_deref(),
+            Some(&*request.body.len().to_string())
+        );
         response(200, &request.body)
     });
     setup.run(server, |setup, url| async move {
@@ -687,13 +718,20 @@ pub fn body_sent_whole(setup: Setup) {
 
 pub fn body_sent_in_pieces(setup: Setup) {
     let server = Server::answering(|request| {
-        assert_eq!(request.header("transfer-encoding").as_deref(), Some("chunked"));
+        assert_eq!(
+            request.header("transfer-encoding").as_deref(),
+            Some("chunked")
+        );
         response(200, &request.body)
     });
     setup.run(server, |setup, url| async move {
         for method in ["POST", "GET"] {
             let (body, pieces) = pieces();
-            let request = Request::builder().method(method).uri(&url).body(body).unwrap();
+            let request = Request::builder()
+                .method(method)
+                .uri(&url)
+                .body(body)
+                .unwrap();
             let exchange = setup.client.send(request);
             let feed = async {
                 let mut all = String::new();
@@ -771,7 +809,10 @@ pub fn refused(setup: Setup) {
     let server = Server::answering(|_| response(200, b""));
     let port = free_port();
     setup.run(server, |setup, _| async move {
-        let error = setup.get(&format!("http://127.0.0.1:{port}/")).await.unwrap_err();
+        let error = setup
+            .get(&format!("http://127.0.0.1:{port}/"))
+            .await
+            .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Connect);
         assert!(!error.maybe_sent());
         assert!(std::error::Error::source(&error).is_some());
@@ -827,9 +868,16 @@ pub fn no_redirects(setup: Setup) {
 }
 
 /// Polls `exchange` until it has reported `phase`.
-pub async fn wait_for_phase<F: Future + Unpin>(exchange: &mut F, phases: &Phases, phase: ExchangePhase) {
+pub async fn wait_for_phase<F: Future + Unpin>(
+    exchange: &mut F,
+    phases: &Phases,
+    phase: ExchangePhase,
+) {
     std::future::poll_fn(|cx| {
-        assert!(Pin::new(&mut *exchange).poll(cx).is_pending(), "ended too early");
+        assert!(
+            Pin::new(&mut *exchange).poll(cx).is_pending(),
+            "ended too early"
+        );
         if phases.current() >= phase {
             return Poll::Ready(());
         }

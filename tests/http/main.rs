@@ -31,16 +31,25 @@ fn engine(on: runtimes::On) -> Setup {
 }
 
 #[cfg(feature = "threads")]
-for_each_conformance_test!(mount!(engine_on_threads, crate::engine(crate::runtimes::threads())));
+for_each_conformance_test!(mount!(
+    engine_on_threads,
+    crate::engine(crate::runtimes::threads())
+));
 #[cfg(feature = "smol")]
-for_each_conformance_test!(mount!(engine_on_smol, crate::engine(crate::runtimes::smol())));
+for_each_conformance_test!(mount!(
+    engine_on_smol,
+    crate::engine(crate::runtimes::smol())
+));
 #[cfg(feature = "async-std")]
 for_each_conformance_test!(mount!(
     engine_on_async_std,
     crate::engine(crate::runtimes::async_std())
 ));
 #[cfg(feature = "tokio")]
-for_each_conformance_test!(mount!(engine_on_tokio, crate::engine(crate::runtimes::tokio())));
+for_each_conformance_test!(mount!(
+    engine_on_tokio,
+    crate::engine(crate::runtimes::tokio())
+));
 #[cfg(feature = "tokio")]
 for_each_conformance_test!(mount!(
     engine_on_tokio_current_thread,

@@ -1,6 +1,8 @@
 //! Behaviour through the public API, one module per concept, on the deterministic runtime.
 
 mod auto_traits;
+#[cfg(feature = "http")]
+mod fan_out;
 mod limit;
 mod rate_limit;
 mod sim;

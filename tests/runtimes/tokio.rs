@@ -3,9 +3,9 @@
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
-use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -208,7 +208,7 @@ fn a_sleep_does_not_panic_in_the_middle_of_a_shutdown() {
 /// The runtime ends inside of a poll of one of its own sleeps.
 #[test]
 fn a_waker_may_end_the_runtime_when_it_is_dropped() {
-    struct Owns(Mutex<Option<tokio::runtime::Runtime>>);
+    struct Owns(#[expect(dead_code, reason = "its drop is what counts")] tokio::runtime::Runtime);
 
     impl Wake for Owns {
         fn wake(self: Arc<Self>) {}
@@ -218,7 +218,7 @@ fn a_waker_may_end_the_runtime_when_it_is_dropped() {
         let tokio = current_thread();
         let rt = captured(&tokio);
         let mut sleep = rt.sleep(DAY);
-        let owner = Waker::from(Arc::new(Owns(Mutex::new(Some(tokio)))));
+        let owner = Waker::from(Arc::new(Owns(tokio)));
         let poll = Pin::new(&mut sleep).poll(&mut Context::from_waker(&owner));
         assert_eq!(poll, Poll::Pending);
         drop(owner);

@@ -86,8 +86,9 @@ impl CancellationToken {
 
     /// Asks whoever holds this token, or a child of it, to stop.
     ///
-    /// When it returns, this token and all its descendants are cancelled and their waiters woken;
-    /// a waiter that wakes sees all of them cancelled. If another thread is at it already, this
+    /// When it returns, this token and all its descendants are cancelled and their waiters woken:
+    /// those of a token in the order they came, and before those of its children. A waiter that
+    /// wakes sees all of them cancelled. If another thread is at it already, this
     /// does nothing and does not wait for it.
     pub fn cancel(&self, reason: impl Into<Reason>) {
         if !self.is_cancelled() {

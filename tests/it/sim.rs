@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use untethered::sim::{Order, Sim, drop_at_every_poll, explore_orders, yield_now};
 
-use crate::support::{Log, OnDrop, panic_text};
+use crate::support::{Log, OnDrop, Wakes, panic_text};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -293,7 +293,8 @@ fn dropping_a_sim_drops_what_it_holds_and_what_comes() {
         move || drop(guard)
     });
     let mut sleep = pin!(rt.sleep(SECOND));
-    let mut cx = Context::from_waker(Waker::noop());
+    let (wakes, waker) = Wakes::new();
+    let mut cx = Context::from_waker(&waker);
     assert!(sleep.as_mut().poll(&mut cx).is_pending());
     let now = rt.now();
     drop(sim);
@@ -324,7 +325,13 @@ fn dropping_a_sim_drops_what_it_holds_and_what_comes() {
             .is_cancelled()
     );
     assert!(sleep.as_mut().poll(&mut cx).is_pending());
-    assert!(rt.sleep(SECOND).deadline().is_some());
+    drop(waker);
+    assert_eq!(
+        Arc::strong_count(&wakes),
+        1,
+        "a sleep that never ends keeps no waker"
+    );
+    assert_eq!(wakes.count(), 0);
     assert_eq!(rt.now(), now);
 }
 
@@ -376,23 +383,80 @@ fn tasks_that_spawn_when_dropped_are_not_dropped_by_recursion() {
 fn a_waker_of_an_ended_task_wakes_nobody_else() {
     let sim = Sim::new();
     let rt = sim.runtime();
-    let stale = sim.block_on(async {
-        let task = rt.spawn(poll_fn(|cx| Poll::Ready(cx.waker().clone())));
-        task.await.unwrap()
-    });
+    let ended = rt.spawn(poll_fn(|cx| Poll::Ready(cx.waker().clone())));
+    sim.run_until_idle();
+    // The next task takes its place.
     let polls = Arc::new(AtomicUsize::new(0));
     let counter = polls.clone();
-    let task = rt.spawn(poll_fn(move |_| {
+    let own = Arc::new(Mutex::new(None::<Waker>));
+    let slot = own.clone();
+    let task = rt.spawn(poll_fn(move |cx| {
+        *slot.lock().unwrap() = Some(cx.waker().clone());
         counter.fetch_add(1, SeqCst);
         Poll::<()>::Pending
     }));
+    let mut cx = Context::from_waker(Waker::noop());
+    let Poll::Ready(Ok(stale)) = pin!(ended).poll(&mut cx) else {
+        panic!("the first task has not ended");
+    };
     sim.run_until_idle();
     stale.wake_by_ref();
     sim.run_until_idle();
     assert_eq!(polls.load(SeqCst), 1);
+    // Nor does it keep anybody from being woken.
+    stale.wake_by_ref();
+    own.lock().unwrap().take().unwrap().wake();
+    sim.run_until_idle();
+    assert_eq!(polls.load(SeqCst), 2);
     drop(sim);
     stale.wake();
     drop(task);
+}
+
+#[test]
+fn a_wake_of_a_main_future_that_is_done_polls_nobody_else() {
+    let sim = Sim::new();
+    sim.block_on(poll_fn(|cx| {
+        cx.waker().wake_by_ref();
+        Poll::Ready(())
+    }));
+    let polls = Arc::new(AtomicUsize::new(0));
+    let counter = polls.clone();
+    let task = sim.runtime().spawn(poll_fn(move |_| {
+        counter.fetch_add(1, SeqCst);
+        Poll::<()>::Pending
+    }));
+    sim.run_until_idle();
+    assert_eq!(polls.load(SeqCst), 1);
+    drop(task);
+}
+
+#[test]
+fn timers_are_on_time_to_the_nanosecond() {
+    explore_orders(4, |sim| {
+        let rt = sim.runtime();
+        let tasks: Vec<_> = (1..200_u64)
+            .map(|number| {
+                let rt = rt.clone();
+                rt.clone().spawn(async move {
+                    for step in 1..4 {
+                        // Far apart and close together.
+                        let nanos = Duration::from_nanos(number * number % 97 * step);
+                        let deadline = rt.now() + nanos;
+                        rt.sleep(nanos).await;
+                        assert_eq!(rt.now(), deadline);
+                    }
+                })
+            })
+            .collect();
+        sim.block_on(async {
+            for task in tasks {
+                task.await.unwrap();
+            }
+        });
+        assert_eq!(sim.elapsed(), Duration::from_nanos(96 * (1 + 2 + 3)));
+        sim.assert_empty();
+    });
 }
 
 #[test]

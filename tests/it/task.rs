@@ -3,9 +3,10 @@ use std::panic::panic_any;
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_lite::future::poll_once;
+use untethered::runtime::{BoxFuture, Sleeper, Spawner};
 use untethered::sim::{Order, Sim, drop_at_every_poll, explore_orders, yield_now};
 use untethered::task::{AbortHandle, BlockingTask};
 use untethered::{Runtime, Task};
@@ -478,6 +479,72 @@ fn a_handle_that_is_dropped_while_it_waits_keeps_no_waker() {
     sim.run_until_idle();
     assert!(abort.is_finished());
     assert_eq!(wakes.count(), 0);
+}
+
+/// A runtime that keeps its one task to be polled by hand.
+#[derive(Clone, Default)]
+struct ByHand(Arc<Mutex<Option<BoxFuture<'static, ()>>>>);
+
+impl Spawner for ByHand {
+    fn spawn(&self, task: BoxFuture<'static, ()>) {
+        *self.0.lock().unwrap() = Some(task);
+    }
+}
+
+impl Sleeper for ByHand {
+    fn now(&self) -> Instant {
+        unreachable!("no test that uses it looks at the clock")
+    }
+
+    fn sleep_until(&self, _: Instant) -> BoxFuture<'static, ()> {
+        unreachable!("no test that uses it sleeps")
+    }
+}
+
+#[test]
+fn a_task_keeps_its_last_waker_and_only_until_it_has_ended() {
+    let by_hand = ByHand::default();
+    let rt = Runtime::new(by_hand.clone(), by_hand.clone());
+    let handle = rt.spawn(async {
+        yield_now().await;
+        yield_now().await;
+    });
+    let mut body = by_hand.0.lock().unwrap().take().unwrap();
+    let (first, first_waker) = Wakes::new();
+    let (second, second_waker) = Wakes::new();
+    for waker in [&first_waker, &second_waker] {
+        let poll = body.as_mut().poll(&mut Context::from_waker(waker));
+        assert!(poll.is_pending());
+    }
+    drop(first_waker);
+    assert_eq!(Arc::strong_count(&first), 1);
+    let poll = body.as_mut().poll(&mut Context::from_waker(&second_waker));
+    assert!(poll.is_ready());
+    drop(second_waker);
+    assert_eq!(Arc::strong_count(&second), 1);
+    // Polled once too often, it does nothing.
+    let poll = body.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    assert!(poll.is_ready());
+    drop(body);
+    futures_lite::future::block_on(handle).unwrap();
+}
+
+#[test]
+fn an_abort_wakes_the_task_once() {
+    let by_hand = ByHand::default();
+    let rt = Runtime::new(by_hand.clone(), by_hand.clone());
+    let handle = rt.spawn(pending::<()>());
+    let mut body = by_hand.0.lock().unwrap().take().unwrap();
+    let (wakes, waker) = Wakes::new();
+    let mut cx = Context::from_waker(&waker);
+    assert!(body.as_mut().poll(&mut cx).is_pending());
+    handle.abort();
+    handle.abort();
+    assert_eq!(wakes.count(), 1);
+    assert!(!handle.is_finished());
+    drop(handle);
+    assert_eq!(wakes.count(), 1);
+    assert!(body.as_mut().poll(&mut cx).is_ready());
 }
 
 #[test]

@@ -5,7 +5,12 @@ mod client;
 mod engine;
 mod error;
 mod exchange;
+#[cfg(feature = "surf")]
+mod surf;
 
+#[cfg(feature = "surf")]
+#[cfg_attr(docsrs, doc(cfg(feature = "surf")))]
+pub use self::surf::SurfClient;
 pub use body::{Body, Chunks};
 pub use client::{Capabilities, Client, ClientFn, Exchange, client_fn};
 pub use engine::{Engine, EngineBuilder};

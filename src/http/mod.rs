@@ -6,7 +6,12 @@ mod engine;
 mod error;
 mod exchange;
 mod fan_out;
+#[cfg(feature = "surf")]
+mod surf;
 
+#[cfg(feature = "surf")]
+#[cfg_attr(docsrs, doc(cfg(feature = "surf")))]
+pub use self::surf::SurfClient;
 pub use body::{Body, Chunks};
 pub use client::{Capabilities, Client, ClientFn, Exchange, client_fn};
 pub use engine::{Engine, EngineBuilder};

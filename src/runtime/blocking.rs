@@ -214,6 +214,17 @@ mod tests {
         assert_eq!((state.threads, state.idle), (2, 0));
     }
 
+    /// Threads that lose patience at once, in the moment in which they are told of work.
+    #[test]
+    fn no_work_is_lost_when_a_thread_ends() {
+        let pool = pool(start_thread);
+        for n in 0..5_000 {
+            let (done, finished) = mpsc::channel();
+            pool.spawn(Box::new(move || done.send(n).unwrap()));
+            assert_eq!(finished.recv_timeout(Duration::from_secs(60)), Ok(n));
+        }
+    }
+
     #[test]
     fn there_are_never_more_threads_than_the_bound() {
         let pool = pool(pretend);

@@ -9,6 +9,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use untethered::sim::{Order, Sim, drop_at_every_poll, explore_orders, yield_now};
+use untethered::{CancellationToken, Runtime};
 
 use crate::support::{Log, OnDrop, Wakes, panic_text};
 
@@ -337,7 +338,7 @@ fn dropping_a_sim_drops_what_it_holds_and_what_comes() {
 
 /// Spawns the rest of a chain when dropped.
 struct Chain {
-    rt: untethered::Runtime,
+    rt: Runtime,
     left: usize,
     ends: Arc<AtomicUsize>,
 }
@@ -361,7 +362,7 @@ impl Drop for Chain {
 fn tasks_that_spawn_when_dropped_are_not_dropped_by_recursion() {
     let ends = Arc::new(AtomicUsize::new(0));
     let sim = Sim::new();
-    let chain = |rt: &untethered::Runtime| Chain {
+    let chain = |rt: &Runtime| Chain {
         rt: rt.clone(),
         left: 100_000,
         ends: ends.clone(),
@@ -429,6 +430,23 @@ fn a_wake_of_a_main_future_that_is_done_polls_nobody_else() {
     sim.run_until_idle();
     assert_eq!(polls.load(SeqCst), 1);
     drop(task);
+}
+
+#[test]
+fn a_timer_wakes_nobody_before_its_time() {
+    let sim = Sim::new();
+    let rt = sim.runtime();
+    let (wakes, waker) = Wakes::new();
+    let mut cx = Context::from_waker(&waker);
+    let nano = Duration::from_nanos(1);
+    let mut sleeps = [1, 2, 3].map(|nanos| Box::pin(rt.sleep(nanos * nano)));
+    for sleep in &mut sleeps {
+        assert!(sleep.as_mut().poll(&mut cx).is_pending());
+    }
+    for due in 1..=3 {
+        sim.advance(nano);
+        assert_eq!(wakes.count(), due);
+    }
 }
 
 #[test]
@@ -539,7 +557,7 @@ fn lifo_runs_first_what_was_woken_last() {
     let sim = Sim::with_order(Order::Lifo);
     let rt = sim.runtime();
     let log = Log::default();
-    let token = untethered::CancellationToken::new();
+    let token = CancellationToken::new();
     let waiter = rt.spawn({
         let (log, token) = (log.clone(), token.clone());
         async move {
@@ -569,21 +587,28 @@ fn no_order_starves_a_task() {
         let setter = flag.clone();
         rt.spawn(async move { setter.store(1, SeqCst) }).detach();
         let spinner = |flag: Arc<AtomicUsize>| async move {
-            while flag.load(SeqCst) == 0 {
+            for _ in 0..1000 {
+                if flag.load(SeqCst) == 1 {
+                    return;
+                }
                 yield_now().await;
             }
+            panic!("the task that sets the flag was starved");
         };
         let spinning = [
             rt.spawn(spinner(flag.clone())),
             rt.spawn(spinner(flag.clone())),
         ];
         // Each spawns the next until the flag is set.
-        fn spawner(rt: untethered::Runtime, flag: Arc<AtomicUsize>) {
+        fn spawner(rt: Runtime, flag: Arc<AtomicUsize>, left: usize) {
+            assert!(left > 0, "the task that sets the flag was starved");
             if flag.load(SeqCst) == 0 {
-                rt.clone().spawn(async move { spawner(rt, flag) }).detach();
+                let next = rt.clone();
+                let task = rt.spawn(async move { spawner(next, flag, left - 1) });
+                task.detach();
             }
         }
-        spawner(rt.clone(), flag.clone());
+        spawner(rt.clone(), flag.clone(), 1000);
         sim.block_on(async {
             for task in spinning {
                 task.await.unwrap();

@@ -5,8 +5,12 @@ use std::future::Ready;
 use std::marker::{PhantomData, PhantomPinned};
 use std::rc::Rc;
 
-use untethered::runtime::{Runtime, Sleep, Unobserved};
+use untethered::runtime::{BoxFuture, Runtime, Sleep, Unobserved};
 use untethered::sim::{Deadlock, Order, Sim, YieldNow};
+use untethered::stream::{Concurrent, FromIter};
+use untethered::sync::{
+    Acquire, AcquireOwned, AcquireRate, InvalidRate, Limit, OwnedPermit, Permit, RateLimit,
+};
 use untethered::task::{
     AbortHandle, BlockingTask, CancellationToken, Cancelled, CancelledOwned, DropGuard, JoinError,
     Reason, RunUntilCancelled, Task,
@@ -99,5 +103,55 @@ fn of_the_simulation() {
         Order: true true true;
         Deadlock: true true true;
         YieldNow: true true true;
+    }
+}
+
+#[test]
+fn of_limits() {
+    check! {
+        Limit: true true true;
+        Acquire<'static>: true true true;
+        AcquireOwned: true true true;
+        Permit<'static>: true true true;
+        OwnedPermit: true true true;
+        RateLimit: true true true;
+        AcquireRate<'static>: true false true;
+        InvalidRate: true true true;
+    }
+}
+
+#[test]
+fn of_streams() {
+    type Of<F> = Concurrent<FromIter<std::vec::IntoIter<F>>>;
+    check! {
+        Of<Ready<u8>>: true true true;
+        Of<Ready<Rc<u8>>>: false false true;
+        Of<BoxFuture<'static, u8>>: true false true;
+    }
+}
+
+#[cfg(feature = "http")]
+#[test]
+fn of_http() {
+    use untethered::http::{
+        Body, Capabilities, Deadline, Engine, ErrorKind, FanOut, FetchAll, FetchError,
+        FetchRequest, FetchResults, FetchStream, Fetched, HttpError, Phases, Timeouts,
+    };
+    check! {
+        Body: true false true;
+        Capabilities: true true true;
+        Deadline: true true true;
+        Engine: true true true;
+        ErrorKind: true true true;
+        FanOut: true true true;
+        FetchAll<'static, u8>: true false true;
+        FetchError: true true true;
+        FetchRequest: true false true;
+        FetchResults<u8>: true true true;
+        FetchStream<'static, u8>: true false true;
+        Fetched: true true true;
+        HttpError: true true true;
+        Phases: true true true;
+        Timeouts: true true true;
     }
 }

@@ -6,6 +6,8 @@ mod fan_out;
 mod limit;
 mod rate_limit;
 mod sim;
+mod sim_orders;
 mod support;
 mod task;
+mod task_panics;
 mod token;

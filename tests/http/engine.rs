@@ -1,1 +1,535 @@
+//! What only the engine can do.
+#![cfg(feature = "threads")]
 
+use std::collections::HashSet;
+use std::future::Future;
+use std::io;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use futures_lite::future::block_on;
+use untethered::Runtime;
+use untethered::http::{
+    Body, Client, Deadline, Engine, ErrorKind, ExchangePhase, HeaderValue, HttpError, Phases,
+    Request, TimeoutPhase,
+};
+use untethered::runtime::threads;
+
+use crate::conformance::{get, poll_once, wait_for_phase};
+use crate::server::{STUCK, Server, response};
+
+async fn fetch(engine: &Engine, url: &str) -> Result<String, HttpError> {
+    let response = engine.send(get(url)).await?;
+    let body = response.into_body().bytes(1 << 20).await?;
+    Ok(String::from_utf8(body.to_vec()).unwrap())
+}
+
+#[test]
+fn says_what_it_does() {
+    let capabilities = Engine::new(&threads(1)).capabilities();
+    assert!(capabilities.phases() && capabilities.deadline());
+}
+
+#[test]
+fn what_goes_over_the_wire() {
+    let server = Server::answering(|request| response(200, request.head.as_bytes()));
+    let rt = threads(1);
+    let host = server.address();
+    block_on(async {
+        let engine = Engine::new(&rt);
+        let head = fetch(&engine, &server.url("/a?b=c")).await.unwrap();
+        let version = env!("CARGO_PKG_VERSION");
+        assert_eq!(
+            head,
+            format!("GET /a?b=c HTTP/1.1\r\nhost: {host}\r\nuser-agent: untethered/{version}")
+        );
+        let head = fetch(&engine, &format!("http://{host}?q")).await.unwrap();
+        assert!(head.starts_with("GET /?q HTTP/1.1\r\n"), "{head}");
+
+        let engine = Engine::builder(&rt)
+            .user_agent(HeaderValue::from_static("me"))
+            .base_url(server.url("/api/").parse().unwrap())
+            .no_keep_alive()
+            .build();
+        let head = fetch(&engine, "/users").await.unwrap();
+        assert!(head.starts_with("GET /api/users HTTP/1.1\r\n"), "{head}");
+        assert!(head.contains("user-agent: me"), "{head}");
+        assert!(head.contains("connection: close"), "{head}");
+
+        let engine = Engine::builder(&rt).no_user_agent().build();
+        let request = Request::post(server.url("/"))
+            .header("Host", "other.example")
+            .body(Body::empty())
+            .unwrap();
+        let response = engine.send(request).await.unwrap();
+        let head = response.into_body().bytes(1024).await.unwrap();
+        assert_eq!(
+            head,
+            "POST / HTTP/1.1\r\nhost: other.example\r\ncontent-length: 0"
+        );
+    });
+    server.finish();
+}
+
+#[test]
+fn no_keep_alive_uses_each_connection_once() {
+    let server = Server::answering(|_| response(200, b"ok"));
+    block_on(async {
+        let engine = Engine::builder(&threads(1)).no_keep_alive().build();
+        for _ in 0..3 {
+            fetch(&engine, &server.url("/")).await.unwrap();
+        }
+    });
+    assert_eq!(server.accepted(), 3);
+    server.finish();
+}
+
+#[test]
+fn clones_share_connections_and_closing_ends_all() {
+    let server = Server::answering(|_| response(200, b"ok"));
+    let url = server.url("/");
+    block_on(async {
+        let engine = Engine::new(&threads(1));
+        let clone = engine.clone();
+        fetch(&engine, &url).await.unwrap();
+        fetch(&clone, &url).await.unwrap();
+        assert_eq!(server.accepted(), 1);
+
+        engine.close(Duration::MAX).await;
+        for engine in [&engine, &clone] {
+            let error = fetch(engine, &url).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Cancelled);
+            assert!(!error.maybe_sent());
+        }
+        clone.close(Duration::MAX).await;
+        // While both engines are alive: the connection at rest was closed.
+        server.finish();
+    });
+}
+
+#[test]
+fn closing_waits_for_what_is_in_use() {
+    let (go_on, wait) = mpsc::channel::<()>();
+    let wait = Mutex::new(wait);
+    let server = Server::new(move |peer| {
+        while peer.request().is_some() {
+            wait.lock().unwrap().recv_timeout(STUCK).unwrap();
+            peer.write(&response(200, b"in time"));
+        }
+    });
+    block_on(async {
+        let engine = Engine::new(&threads(1));
+        let phases = Phases::new();
+        let mut request = get(&server.url("/"));
+        request.extensions_mut().insert(phases.clone());
+        let mut exchange = engine.send(request);
+        wait_for_phase(&mut exchange, &phases, ExchangePhase::Sent).await;
+
+        let mut close = Box::pin(engine.close(Duration::MAX));
+        assert!(poll_once(&mut close).is_pending());
+        go_on.send(()).unwrap();
+        let response = exchange.await.unwrap();
+        assert_eq!(response.into_body().bytes(10).await.unwrap(), "in time");
+        close.await;
+    });
+    server.finish();
+}
+
+#[test]
+fn closing_ends_what_takes_too_long() {
+    let server = Server::new(|peer| {
+        let request = peer.request().unwrap();
+        if request.path() == "/body" {
+            peer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
+        }
+        peer.wait_for_close();
+    });
+    block_on(async {
+        let rt = threads(1);
+        let resolving = Engine::builder(&rt)
+            .resolver(|_| std::future::pending())
+            .build();
+        let mut exchange = resolving.send(get("http://h/"));
+        assert!(poll_once(&mut exchange).is_pending());
+        resolving.close(Duration::ZERO).await;
+        assert_eq!(exchange.await.unwrap_err().kind(), ErrorKind::Cancelled);
+
+        let engine = Engine::new(&rt);
+        let phases = Phases::new();
+        let mut request = get(&server.url("/"));
+        request.extensions_mut().insert(phases.clone());
+        let mut exchange = engine.send(request);
+        wait_for_phase(&mut exchange, &phases, ExchangePhase::Sent).await;
+        let response = engine.send(get(&server.url("/body"))).await.unwrap();
+
+        engine.close(Duration::ZERO).await;
+        let error = exchange.await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Cancelled);
+        assert!(error.maybe_sent());
+        let error = response.into_body().bytes(10).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Cancelled);
+    });
+    server.finish();
+}
+
+#[test]
+fn connections_rest_only_so_long() {
+    let (closed, seen) = mpsc::channel();
+    let closed = Mutex::new(closed);
+    let server = Server::new(move |peer| {
+        while peer.request().is_some() {
+            peer.write(&response(200, b"ok"));
+        }
+        closed.lock().unwrap().send(()).unwrap();
+    });
+    let engine = Engine::builder(&threads(1))
+        .idle_time(Duration::from_millis(20))
+        .build();
+    for _ in 0..2 {
+        block_on(fetch(&engine, &server.url("/"))).unwrap();
+        // While the engine is alive, and without anybody using it.
+        seen.recv_timeout(STUCK).unwrap();
+    }
+    drop(engine);
+    server.finish();
+}
+
+#[test]
+fn connections_at_rest_are_bounded() {
+    // So long that the end is not there with the head.
+    let server = Server::answering(|_| response(200, &[b'x'; 300_000]));
+    let other = Server::answering(|_| response(200, b"ok"));
+    for (engine, kept) in [
+        (Engine::builder(&threads(1)).max_idle_per_host(2).build(), 2),
+        (Engine::builder(&threads(1)).max_idle(2).build(), 1),
+        (Engine::builder(&threads(1)).max_idle(0).build(), 0),
+        (Engine::builder(&threads(1)).max_idle_per_host(0).build(), 0),
+    ] {
+        block_on(async {
+            let before = server.accepted();
+            // Four at once, none of them read before all are there: four connections.
+            let mut responses = Vec::new();
+            for _ in 0..4 {
+                let response = engine.send(get(&server.url("/"))).await.unwrap();
+                responses.push(response);
+            }
+            assert_eq!(server.accepted() - before, 4);
+            for response in responses {
+                response.into_body().bytes(1 << 20).await.unwrap();
+            }
+            // With a bound over all hosts, another host takes a place.
+            fetch(&engine, &other.url("/")).await.unwrap();
+            let mut responses = Vec::new();
+            for _ in 0..4 {
+                responses.push(engine.send(get(&server.url("/"))).await.unwrap());
+            }
+            assert_eq!(server.accepted() - before, 8 - kept);
+        });
+    }
+    drop(other);
+    server.finish();
+}
+
+#[test]
+fn deadline_while_connecting() {
+    block_on(async {
+        let rt = threads(1);
+        let engine = Engine::builder(&rt)
+            .resolver(|_| std::future::pending())
+            .build();
+        let phases = Phases::new();
+        let mut request = get("http://h/");
+        request.extensions_mut().insert(phases.clone());
+        let deadline = rt.now() + Duration::from_millis(20);
+        request.extensions_mut().insert(Deadline(deadline));
+        let error = engine.send(request).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Timeout(TimeoutPhase::Total));
+        assert!(!error.maybe_sent());
+        assert_eq!(phases.current(), ExchangePhase::Connecting);
+        assert!(rt.now() >= deadline);
+    });
+}
+
+/// An engine whose resolver says that it was asked and answers when told.
+fn resolving(
+    rt: &Runtime,
+    answer: impl Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync + 'static,
+) -> (Engine, mpsc::Receiver<String>, mpsc::Sender<()>) {
+    let (ask, asked) = mpsc::channel();
+    let ask = Mutex::new(ask);
+    let (go_on, wait) = mpsc::channel();
+    let wait = Arc::new(Mutex::new(wait));
+    let answer = Arc::new(answer);
+    let runtime = rt.clone();
+    let engine = Engine::builder(rt)
+        .resolver(move |host| {
+            ask.lock().unwrap().send(host.clone()).unwrap();
+            let (wait, answer) = (wait.clone(), answer.clone());
+            let lookup = runtime.spawn_blocking(move || {
+                wait.lock().unwrap().recv_timeout(STUCK).unwrap();
+                answer(&host)
+            });
+            async move { lookup.await.unwrap() }
+        })
+        .build();
+    (engine, asked, go_on)
+}
+
+#[test]
+fn look_ups_of_one_host_are_shared() {
+    let server = Server::answering(|_| response(200, b"ok"));
+    let port = server.address().port();
+    block_on(async {
+        let (engine, asked, go_on) = resolving(&threads(1), |_| Ok(vec![[127, 0, 0, 1].into()]));
+        let url = format!("http://some.host:{port}/");
+        let mut exchanges: Vec<_> = (0..20).map(|_| Box::pin(fetch(&engine, &url))).collect();
+        for exchange in &mut exchanges {
+            assert!(poll_once(exchange).is_pending());
+        }
+        assert_eq!(asked.recv_timeout(STUCK).unwrap(), "some.host");
+        // The first one has begun it; it goes on for the others.
+        drop(exchanges.remove(0));
+        go_on.send(()).unwrap();
+        for exchange in exchanges {
+            assert_eq!(exchange.await.unwrap(), "ok");
+        }
+        assert!(asked.try_recv().is_err(), "asked once");
+
+        // Nobody waits for what a dropped one has asked: the next one asks anew.
+        let another = format!("http://another.host:{port}/");
+        let mut dropped = Box::pin(fetch(&engine, &another));
+        assert!(poll_once(&mut dropped).is_pending());
+        assert_eq!(asked.recv_timeout(STUCK).unwrap(), "another.host");
+        drop(dropped);
+        go_on.send(()).unwrap();
+        go_on.send(()).unwrap();
+        assert_eq!(fetch(&engine, &another).await.unwrap(), "ok");
+        assert_eq!(asked.try_recv().unwrap(), "another.host");
+    });
+    server.finish();
+}
+
+#[test]
+fn failed_look_ups() {
+    block_on(async {
+        let (engine, _asked, go_on) = resolving(&threads(1), |host| match host {
+            "empty" => Ok(Vec::new()),
+            _ => Err(io::Error::new(io::ErrorKind::NotFound, "unknown")),
+        });
+        for host in ["unknown", "empty", "unknown"] {
+            go_on.send(()).unwrap();
+            let error = fetch(&engine, &format!("http://{host}/"))
+                .await
+                .unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Resolve);
+            assert!(!error.maybe_sent());
+        }
+    });
+}
+
+#[test]
+fn a_resolver_that_panics_hangs_nobody() {
+    let (note, noted) = mpsc::channel();
+    let note = Mutex::new(note);
+    let rt = threads(1).on_unobserved(move |panic| {
+        note.lock().unwrap().send(panic.to_string()).unwrap();
+    });
+    let engine = Engine::builder(&rt)
+        .resolver(|_| async { panic!("the resolver's own fault") })
+        .build();
+    let error = block_on(fetch(&engine, "http://h/")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Resolve);
+    let noted = noted.recv_timeout(STUCK).unwrap();
+    assert!(noted.contains("the resolver's own fault"), "{noted}");
+}
+
+#[test]
+fn the_next_address_is_tried_at_once_when_one_fails() {
+    let server = Server::on("127.0.0.3:0", |peer| {
+        while peer.request().is_some() {
+            peer.write(&response(200, b"third"));
+        }
+    });
+    let port = server.address().port();
+    block_on(async {
+        let addresses: Vec<IpAddr> = ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
+            .map(|address| address.parse().unwrap())
+            .into();
+        let engine = Engine::builder(&threads(1))
+            .resolver(move |_| std::future::ready(Ok(addresses.clone())))
+            .build();
+        let answer = fetch(&engine, &format!("http://h:{port}/")).await;
+        assert_eq!(answer.unwrap(), "third");
+    });
+    server.finish();
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn connects_from_the_local_address() {
+    let (peer_address, seen) = mpsc::channel();
+    let peer_address = Mutex::new(peer_address);
+    let server = Server::new(move |peer| {
+        let address = peer.stream.peer_addr().unwrap().ip();
+        peer_address.lock().unwrap().send(address).unwrap();
+        peer.request().unwrap();
+        peer.write(&response(200, b"ok"));
+        peer.wait_for_close();
+    });
+    let local: IpAddr = "127.0.0.2".parse().unwrap();
+    block_on(async {
+        let engine = Engine::builder(&threads(1)).local_address(local).build();
+        assert_eq!(fetch(&engine, &server.url("/")).await.unwrap(), "ok");
+        assert_eq!(seen.recv_timeout(STUCK).unwrap(), local);
+
+        let unused = {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            listener.local_addr().unwrap()
+        };
+        let error = fetch(&engine, &format!("http://{unused}/"))
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Connect);
+        let error = fetch(&engine, "http://[::1]/").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Connect);
+    });
+    server.finish();
+}
+
+#[test]
+fn ipv6_literals() {
+    let Ok(listener) = std::net::TcpListener::bind("[::1]:0") else {
+        return; // A machine without IPv6.
+    };
+    drop(listener);
+    let server = Server::on("[::1]:0", |peer| {
+        let request = peer.request().unwrap();
+        peer.write(&response(200, request.header("host").unwrap().as_bytes()));
+        peer.wait_for_close();
+    });
+    let url = server.url("/");
+    let host = block_on(fetch(&Engine::new(&threads(1)), &url)).unwrap();
+    assert_eq!(url, format!("http://{host}/"));
+    server.finish();
+}
+
+#[test]
+#[cfg(not(feature = "tls"))]
+fn https_names_the_feature() {
+    let error = block_on(fetch(&Engine::new(&threads(1)), "https://127.0.0.1/")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(error.to_string().contains("\"tls\""), "{error}");
+}
+
+#[test]
+fn no_secrets_in_errors() {
+    let server = Server::new(|peer| {
+        peer.request().unwrap();
+        peer.write(b"garbage hunter2\r\n\r\n");
+        peer.wait_for_close();
+    });
+    block_on(async {
+        let engine = Engine::new(&threads(1));
+        let port = server.address().port();
+        for url in [
+            format!("http://user:hunter2@127.0.0.1:{port}/"),
+            format!("http://127.0.0.1:{port}/?token=hunter2"),
+            "ftp://user:hunter2@h/hunter2".to_owned(),
+            "http://h:99999/hunter2".to_owned(),
+        ] {
+            let request = Request::get(&url).header("Authorization", "hunter2");
+            let Ok(request) = request.body(Body::empty()) else {
+                continue;
+            };
+            let error = engine.send(request).await.unwrap_err();
+            assert!(
+                !format!("{error} {error:?}").contains("hunter2"),
+                "{error:?}"
+            );
+        }
+    });
+    server.finish();
+}
+
+/// A connection goes from task to task: it must wake the one that waits now, and no other.
+#[test]
+fn former_users_are_not_woken() {
+    struct Counting(AtomicUsize);
+    impl std::task::Wake for Counting {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    let server = Server::answering(|_| response(200, b"ok"));
+    let url = server.url("/");
+    let engine = Engine::new(&threads(1));
+    let counting = Arc::new(Counting(AtomicUsize::new(0)));
+    let waker = Waker::from(counting.clone());
+    let mut former = Box::pin(fetch(&engine, &url));
+    loop {
+        match former.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(body) => break assert_eq!(body.unwrap(), "ok"),
+            Poll::Pending => std::thread::yield_now(),
+        }
+    }
+    drop(former);
+    let before = counting.0.load(Ordering::SeqCst);
+    for _ in 0..10 {
+        assert_eq!(block_on(fetch(&engine, &url)).unwrap(), "ok");
+    }
+    assert_eq!(server.accepted(), 1);
+    assert_eq!(counting.0.load(Ordering::SeqCst), before);
+    drop(engine);
+    server.finish();
+}
+
+/// Every prefix of a request's life can be its end: nothing is left, and nobody gets its answer.
+#[test]
+fn dropped_at_every_poll() {
+    let paths = Arc::new(Mutex::new(HashSet::new()));
+    let log = paths.clone();
+    let server = Server::new(move |peer| {
+        while let Some(request) = peer.request() {
+            log.lock().unwrap().insert(request.path().to_owned());
+            for byte in response(200, request.path().as_bytes()) {
+                peer.write(&[byte]);
+            }
+        }
+    });
+    block_on(async {
+        let engine = Engine::new(&threads(1));
+        let mut polls = 0;
+        loop {
+            let url = server.url(&format!("/{polls}"));
+            let mut exchange = Box::pin(fetch(&engine, &url));
+            let mut left = polls;
+            let ended = std::future::poll_fn(|cx| {
+                if left == 0 {
+                    return Poll::Ready(None);
+                }
+                left -= 1;
+                Pin::new(&mut exchange).poll(cx).map(Some)
+            })
+            .await;
+            drop(exchange);
+            // Whoever comes next on whatever connection gets its own answer.
+            let url = server.url(&format!("/after{polls}"));
+            assert_eq!(
+                fetch(&engine, &url).await.unwrap(),
+                format!("/after{polls}")
+            );
+            if let Some(body) = ended {
+                assert_eq!(body.unwrap(), format!("/{polls}"));
+                break;
+            }
+            polls += 1;
+        }
+        assert!(polls >= 2, "a request takes more than {polls} polls");
+    });
+    server.finish();
+}

@@ -5,6 +5,8 @@ mod conformance;
 mod engine;
 mod runtimes;
 mod server;
+#[cfg(all(feature = "tls", feature = "threads"))]
+mod tls;
 
 use conformance::{Setup, for_each_conformance_test};
 

@@ -221,10 +221,6 @@ impl Received {
         self.head.split(' ').nth(1).unwrap()
     }
 
-    pub(crate) fn method(&self) -> &str {
-        self.head.split(' ').next().unwrap()
-    }
-
     pub(crate) fn header(&self, name: &str) -> Option<String> {
         self.head.lines().skip(1).find_map(|line| {
             let (its_name, value) = line.split_once(':')?;

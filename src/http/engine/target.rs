@@ -44,9 +44,6 @@ impl Target {
         };
         let target = Self::of_uri(uri)?;
         let path = match uri.path_and_query() {
-            Some(path) if path.as_str().starts_with('?') => {
-                PathAndQuery::try_from(format!("/{path}")).map_err(|_| invalid("bad path"))?
-            }
             Some(path) => path.clone(),
             None => PathAndQuery::from_static("/"),
         };

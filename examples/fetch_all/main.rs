@@ -21,8 +21,9 @@ use std::time::Duration;
 use futures_core::Stream;
 use futures_lite::future::or;
 use untethered::Runtime;
-use untethered::http::Engine as SurfClient;
-use untethered::http::{Client, Engine, FanOut, FetchAll, FetchStream, Progress, Timeouts};
+use untethered::http::{
+    Client, Engine, FanOut, FetchAll, FetchStream, Progress, SurfClient, Timeouts,
+};
 use untethered::signal::ShutdownSignals;
 
 use crate::args::{Args, ClientKind};

@@ -101,3 +101,29 @@ fn of_the_simulation() {
         YieldNow: true true true;
     }
 }
+
+#[cfg(feature = "http")]
+#[test]
+fn of_the_fan_out() {
+    use untethered::http::{
+        FailFast, FailedFetch, FanOut, FetchAll, FetchAllFuture, FetchError, FetchRequest,
+        FetchResults, FetchStream, Fetched, Progress, Redirected, StatusCheck, Tally, Timeouts,
+    };
+    check! {
+        FanOut: true true true;
+        FetchRequest: true false true;
+        Fetched: true true true;
+        Redirected: true true true;
+        FetchError: true true true;
+        FetchResults<u8>: true true true;
+        FetchAll<'static, PhantomPinned>: true false true;
+        FetchAllFuture<'static, PhantomPinned>: true false true;
+        FetchStream<'static, PhantomPinned>: true false true;
+        FailFast<'static, PhantomPinned>: true false true;
+        FailedFetch<u8>: true true true;
+        Progress: true true true;
+        Tally: true true true;
+        StatusCheck: true true true;
+        Timeouts: true true true;
+    }
+}

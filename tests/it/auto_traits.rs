@@ -119,25 +119,17 @@ fn of_limits() {
         InvalidRate: true true true;
     }
 }
-
-#[test]
 fn of_streams() {
     type Of<F> = Concurrent<FromIter<std::vec::IntoIter<F>>>;
-    check! {
         Of<Ready<u8>>: true true true;
         Of<Ready<Rc<u8>>>: false false true;
         Of<BoxFuture<'static, u8>>: true false true;
-    }
-}
-
 #[cfg(feature = "http")]
-#[test]
 fn of_http() {
     use untethered::http::{
         Body, Capabilities, Deadline, Engine, ErrorKind, FanOut, FetchAll, FetchError,
         FetchRequest, FetchResults, FetchStream, Fetched, HttpError, Phases, Timeouts,
     };
-    check! {
         Body: true false true;
         Capabilities: true true true;
         Deadline: true true true;
@@ -152,6 +144,18 @@ fn of_http() {
         Fetched: true true true;
         HttpError: true true true;
         Phases: true true true;
+fn of_the_fan_out() {
+        FailFast, FailedFetch, FanOut, FetchAll, FetchAllFuture, FetchError, FetchRequest,
+        FetchResults, FetchStream, Fetched, Progress, Redirected, StatusCheck, Tally, Timeouts,
+        Redirected: true true true;
+        FetchAll<'static, PhantomPinned>: true false true;
+        FetchAllFuture<'static, PhantomPinned>: true false true;
+        FetchStream<'static, PhantomPinned>: true false true;
+        FailFast<'static, PhantomPinned>: true false true;
+        FailedFetch<u8>: true true true;
+        Progress: true true true;
+        Tally: true true true;
+        StatusCheck: true true true;
         Timeouts: true true true;
     }
 }

@@ -118,6 +118,14 @@ impl FanOut {
         }
     }
 
+    /// A session over surf on the built-in engine: the short form of
+    /// `FanOut::new(&rt, SurfClient::new(&rt))`.
+    #[cfg(feature = "surf")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "surf")))]
+    pub fn surf(rt: &Runtime) -> Self {
+        Self::new(rt, crate::http::SurfClient::new(rt))
+    }
+
     /// At most so many requests under way, from the first byte sent to the last one received.
     ///
     /// # Panics

@@ -30,17 +30,27 @@ impl<T> Ordered<T> {
         self.places.push_back(None);
     }
 
-    /// Keeps an output until its turn comes.
-    pub(super) fn put(&mut self, index: usize, value: T) {
-        self.places[index - self.first] = Some(value);
+    /// Keeps an output until its turn comes. Gives it back if that is now.
+    pub(super) fn put(&mut self, index: usize, value: T) -> Option<T> {
+        let place = index - self.first;
+        if place > 0 {
+            self.places[place] = Some(value);
+            return None;
+        }
+        self.advance();
+        Some(value)
     }
 
     /// The output whose turn it is, if it is there.
     pub(super) fn next(&mut self) -> Option<T> {
         let value = self.places.front_mut()?.take()?;
+        self.advance();
+        Some(value)
+    }
+
+    fn advance(&mut self) {
         self.places.pop_front();
         self.first += 1;
-        Some(value)
     }
 
     /// Drops everything, also what is behind an output whose destructor panics.

@@ -114,18 +114,18 @@ impl<S: Source, M: Mode<S>> Run<S, M> {
 
     fn poll_step(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Step<S, M> {
         *self.as_mut().project().polled = true;
-        loop {
-            let this = self.as_mut().project();
-            if let Some(ordered) = this.ordered {
-                if this.set.is_spent() {
-                    this.set.give_way(cx);
-                    return Poll::Pending;
-                }
-                if let Some(value) = ordered.next() {
-                    this.set.spend();
-                    return Poll::Ready(Some(Ok(value)));
-                }
+        let this = self.as_mut().project();
+        if let Some(ordered) = this.ordered {
+            if this.set.is_spent() {
+                this.set.give_way(cx);
+                return Poll::Pending;
             }
+            if let Some(value) = ordered.next() {
+                this.set.spend();
+                return Poll::Ready(Some(Ok(value)));
+            }
+        }
+        loop {
             let sorted = match ready!(self.as_mut().poll_output(cx)) {
                 Some(Ok((index, output))) => M::sort(index, output).map(|value| (index, value)),
                 Some(Err(error)) => Err(M::source_failed(error)),
@@ -144,9 +144,12 @@ impl<S: Source, M: Mode<S>> Run<S, M> {
                     return Poll::Ready(Some(Err(failure)));
                 }
             };
-            match self.as_mut().project().ordered {
+            let value = match self.as_mut().project().ordered {
                 Some(ordered) => ordered.put(index, value),
-                None => return Poll::Ready(Some(Ok(value))),
+                None => Some(value),
+            };
+            if let Some(value) = value {
+                return Poll::Ready(Some(Ok(value)));
             }
         }
     }

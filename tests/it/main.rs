@@ -9,3 +9,4 @@ mod sim;
 mod support;
 mod task;
 mod token;
+mod stream_concurrent;

@@ -4,8 +4,7 @@ use crate::task::catch_drop;
 
 /// Outputs on their way from completion order to input order.
 ///
-/// Has a place for each item from the first that was not delivered to the last that was taken
-/// from the source.
+/// Has a place for each item from the first that was not delivered to the last that is known of.
 pub(super) struct Ordered<T> {
     /// The index of the item in front.
     first: usize,
@@ -34,6 +33,9 @@ impl<T> Ordered<T> {
     pub(super) fn put(&mut self, index: usize, value: T) -> Option<T> {
         let place = index - self.first;
         if place > 0 {
+            if place >= self.places.len() {
+                self.places.resize_with(place + 1, || None);
+            }
             self.places[place] = Some(value);
             return None;
         }
@@ -55,8 +57,10 @@ impl<T> Ordered<T> {
 
     /// Drops everything, also what is behind an output whose destructor panics.
     pub(super) fn clear(&mut self) -> std::thread::Result<()> {
-        self.places
-            .drain(..)
-            .fold(Ok(()), |result, value| result.and(catch_drop(value)))
+        let mut result = Ok(());
+        for value in self.places.drain(..) {
+            result = result.and(catch_drop(value));
+        }
+        result
     }
 }

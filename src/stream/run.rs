@@ -33,7 +33,7 @@ pin_project! {
 
 type Output<S> =
     Poll<Option<Result<(usize, <<S as Source>::Future as Future>::Output), <S as Source>::Error>>>;
-type Step<S, M> = Poll<Option<Result<<M as Mode<S>>::Value, <M as Mode<S>>::Failure>>>;
+pub(super) type Step<S, M> = Poll<Option<Result<<M as Mode<S>>::Value, <M as Mode<S>>::Failure>>>;
 
 impl<S: Source, M: Mode<S>> Run<S, M> {
     pub(super) fn new(source: S, limit: NonZeroUsize) -> Self {
@@ -97,6 +97,11 @@ impl<S: Source, M: Mode<S>> Run<S, M> {
             Some(ordered) => ordered.len(),
             None => self.set.len(),
         }
+    }
+
+    /// The source.
+    pub(super) fn into_source(self) -> Option<S> {
+        self.source
     }
 
     pub(super) fn set_held(self: Pin<&mut Self>, held: usize) {
@@ -227,4 +232,25 @@ impl<S: Source, M: Mode<S>> Drop for StopOnUnwind<'_, S, M> {
         // One panic goes on; a second could only abort.
         self.run.as_mut().stop().ok();
     }
+}
+
+/// Adds values to a list until they end.
+pub(super) fn poll_collect<S: Source, M: Mode<S>>(
+    values: &mut Option<Vec<M::Value>>,
+    mut poll_value: impl FnMut() -> Step<S, M>,
+) -> Poll<M::Outcome<Vec<M::Value>>> {
+    let list = values.as_mut().expect("polled after it was ready");
+    let failure = loop {
+        match ready!(poll_value()) {
+            Some(Ok(value)) => list.push(value),
+            Some(Err(failure)) => break Some(failure),
+            None => break None,
+        }
+    };
+    let list = mem::take(list);
+    *values = None;
+    Poll::Ready(M::outcome(match failure {
+        Some(failure) => Err(failure),
+        None => Ok(list),
+    }))
 }

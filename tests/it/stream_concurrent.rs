@@ -4,12 +4,10 @@ use std::error::Error;
 use std::fmt;
 use std::future::{Future, IntoFuture, pending, poll_fn, ready};
 use std::num::NonZeroUsize;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use futures_lite::{Stream, StreamExt, stream};
@@ -17,26 +15,7 @@ use untethered::sim::{Order, Sim, drop_at_every_poll, explore_orders, yield_now}
 use untethered::stream::{ConcurrentError, from_stream, try_from_iter, try_from_stream};
 use untethered::{Runtime, concurrent, try_concurrent};
 
-/// Counts how often it was woken.
-#[derive(Default)]
-struct Count(AtomicUsize);
-
-impl Wake for Count {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::SeqCst);
-    }
-}
-
-impl Count {
-    fn woken(&self) -> usize {
-        self.0.load(Ordering::SeqCst)
-    }
-}
-
-fn counting() -> (Arc<Count>, Waker) {
-    let count = Arc::new(Count::default());
-    (count.clone(), count.into())
-}
+use crate::support::{Wakes, panic_text};
 
 /// A future that is done when told, and says when it is polled and dropped.
 struct Gate<T> {
@@ -153,21 +132,13 @@ fn poll<S: Stream + Unpin>(stream: &mut S, waker: &Waker) -> Poll<Option<S::Item
     Pin::new(stream).poll_next(&mut Context::from_waker(waker))
 }
 
-fn message(payload: &(dyn std::any::Any + Send)) -> &str {
-    payload
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
-        .expect("the payload is a text")
-}
-
 #[test]
 fn nothing_starts_before_the_first_poll() {
     let pulled = &Cell::new(0);
     let jobs = (0..9).inspect(|_| pulled.set(pulled.get() + 1)).map(ready);
     let mut outputs = concurrent(jobs).limit(2).ordered();
     assert_eq!(pulled.get(), 0);
-    let (_, waker) = counting();
+    let (_, waker) = Wakes::new();
     assert_eq!(poll(&mut outputs, &waker), Poll::Ready(Some(0)));
     // A ready item is delivered before the next is asked for.
     assert_eq!(pulled.get(), 1);
@@ -180,21 +151,20 @@ fn nothing_starts_before_the_first_poll() {
 
 #[test]
 fn an_empty_source_ends_at_once() {
-    let (count, waker) = counting();
+    let (count, waker) = Wakes::new();
     let mut outputs = concurrent(Vec::<std::future::Ready<()>>::new());
     assert_eq!(poll(&mut outputs, &waker), Poll::Ready(None));
     assert_eq!(poll(&mut outputs, &waker), Poll::Ready(None));
-    assert_eq!(count.woken(), 0);
+    assert_eq!(count.count(), 0);
 }
 
 #[test]
 fn a_limit_of_nought_is_refused() {
-    let panic = catch_unwind(|| concurrent([ready(1)]).limit(0)).unwrap_err();
-    let panic = message(&*panic);
+    let panic = panic_text(|| concurrent([ready(1)]).limit(0));
     assert!(panic.contains("nought"), "{panic}");
     let one = NonZeroUsize::MIN;
     let mut outputs = concurrent([ready(1)]).limit_nonzero(one);
-    assert!(poll(&mut outputs, &counting().1).is_ready());
+    assert!(poll(&mut outputs, &Wakes::new().1).is_ready());
 }
 
 #[test]
@@ -356,11 +326,11 @@ fn everything_is_gone_before_the_error_is_seen() {
         if ordered {
             outputs = outputs.ordered();
         }
-        let (count, waker) = counting();
+        let (count, waker) = Wakes::new();
         assert!(poll(&mut outputs, &waker).is_pending());
         states[0].open(Ok(1));
         states[2].open(Err("disk full"));
-        assert_eq!(count.woken(), 1);
+        assert_eq!(count.count(), 1);
         // What was there before comes first.
         assert_eq!(poll(&mut outputs, &waker), Poll::Ready(Some(Ok(1))));
         assert_eq!(states[1].drops.get(), 0);
@@ -387,7 +357,7 @@ fn everything_is_gone_before_the_error_is_seen() {
 fn in_input_order_nothing_is_given_behind_a_gap() {
     let (futures, states) = gates::<Result<u8, &str>>(3);
     let mut outputs = try_concurrent(futures).limit(3).ordered();
-    let (_, waker) = counting();
+    let (_, waker) = Wakes::new();
     assert!(poll(&mut outputs, &waker).is_pending());
     states[1].open(Ok(1));
     assert!(poll(&mut outputs, &waker).is_pending());
@@ -455,7 +425,7 @@ fn the_source_is_asked_when_all_that_was_woken_is_delivered() {
         .into_iter()
         .inspect(|_| pulled.set(pulled.get() + 1));
     let mut outputs = concurrent(jobs).limit(4);
-    let (_, waker) = counting();
+    let (_, waker) = Wakes::new();
     assert!(poll(&mut outputs, &waker).is_pending());
     assert_eq!(pulled.get(), 4);
     for index in [2, 0, 3] {
@@ -596,15 +566,15 @@ fn futures_that_keep_waking_themselves_hold_up_nobody() {
         Poll::Pending
     });
     let mut outputs = concurrent(from_stream(jobs)).limit(9);
-    let (count, waker) = counting();
+    let (count, waker) = Wakes::new();
     let mut output = None;
     while output.is_none() {
         let before: usize = spins.iter().map(Cell::get).sum();
-        let woken = count.woken();
+        let woken = count.count();
         match poll(&mut outputs, &waker) {
             Poll::Ready(item) => output = item,
             // Whoever gives way asks to be polled again.
-            Poll::Pending => assert!(count.woken() > woken),
+            Poll::Pending => assert!(count.count() > woken),
         }
         let after: usize = spins.iter().map(Cell::get).sum();
         // Two that were woken, and one that enters.
@@ -646,7 +616,7 @@ fn futures_that_wake_each_other_hold_up_nobody() {
     type Job<'a> = Pin<Box<dyn Future<Output = u8> + 'a>>;
     let jobs = ping.map(|job| Box::pin(job) as Job<'_>);
     let mut outputs = concurrent(jobs.chain([Box::pin(ready(3_u8)) as Job<'_>])).limit(3);
-    let (_, waker) = counting();
+    let (_, waker) = Wakes::new();
     assert_eq!(poll(&mut outputs, &waker), Poll::Ready(Some(3)));
     for _ in 0..10 {
         let before = polls.get();
@@ -678,7 +648,7 @@ fn a_spent_budget_of_the_host_costs_little() {
                 Poll::Ready(())
             })
         });
-        let (_, waker) = counting();
+        let (_, waker) = Wakes::new();
         let mut outputs = concurrent(jobs).limit(limit);
         let mut done = 0;
         loop {
@@ -711,9 +681,9 @@ fn it_gives_way_after_so_many_in_a_row() {
         if ordered {
             outputs = outputs.ordered();
         }
-        let (count, waker) = counting();
+        let (count, waker) = Wakes::new();
         for round in 0..5 {
-            assert_eq!(count.woken(), round);
+            assert_eq!(count.count(), round);
             for n in 0..128 {
                 let output = poll(&mut outputs, &waker);
                 assert_eq!(output, Poll::Ready(Some(round * 128 + n)));
@@ -723,9 +693,9 @@ fn it_gives_way_after_so_many_in_a_row() {
     }
     // Also while it starts futures that wait.
     let mut outputs = concurrent((0..1000).map(|_| pending::<()>())).unlimited();
-    let (count, waker) = counting();
+    let (count, waker) = Wakes::new();
     let mut polls = 0;
-    while count.woken() == polls {
+    while count.count() == polls {
         assert!(poll(&mut outputs, &waker).is_pending());
         polls += 1;
         assert!(polls < 20);
@@ -741,13 +711,13 @@ fn it_gives_way_after_so_many_in_a_row() {
         assert!(poll(&mut outputs, &waker).is_pending());
     }
     state.open(0);
-    let before = count.woken();
+    let before = count.count();
     let mut seen = 0;
     while let Poll::Ready(Some(n)) = poll(&mut outputs, &waker) {
         assert_eq!(n, seen);
         seen += 1;
     }
-    assert_eq!((seen, count.woken()), (128, before + 1));
+    assert_eq!((seen, count.count()), (128, before + 1));
 }
 
 #[test]
@@ -767,10 +737,10 @@ fn a_panic_goes_on_once_the_others_are_gone() {
     }));
     jobs.push(Box::pin(pending()));
     let mut outputs = concurrent(jobs).limit(3);
-    let (_, waker) = counting();
+    let (_, waker) = Wakes::new();
     assert!(poll(&mut outputs, &waker).is_pending());
-    let panic = catch_unwind(AssertUnwindSafe(|| poll(&mut outputs, &waker))).unwrap_err();
-    assert_eq!(message(&*panic), "out of luck");
+    let panic = panic_text(|| poll(&mut outputs, &waker));
+    assert_eq!(panic, "out of luck");
     let drops: Vec<_> = states.iter().map(|state| state.drops.get()).collect();
     assert_eq!(drops, [1, 1, 1]);
     // It is over, and nothing that comes late does harm.
@@ -792,9 +762,9 @@ fn a_panic_of_the_source_drops_what_runs() {
         }
     });
     let mut outputs = concurrent(jobs).limit(3);
-    let (_, waker) = counting();
-    let panic = catch_unwind(AssertUnwindSafe(|| poll(&mut outputs, &waker))).unwrap_err();
-    assert_eq!(message(&*panic), "no more");
+    let (_, waker) = Wakes::new();
+    let panic = panic_text(|| poll(&mut outputs, &waker));
+    assert_eq!(panic, "no more");
     assert_eq!((running.most(), running.now()), (2, 0));
     assert_eq!(poll(&mut outputs, &waker), Poll::Ready(None));
 }
@@ -828,21 +798,21 @@ fn destructors_that_panic_leak_nobody() {
             }
         })
     };
-    let (_, waker) = counting();
+    let (_, waker) = Wakes::new();
     // When the stream is dropped.
     let running = Running::default();
     let mut outputs = concurrent(jobs(&running)).limit(5);
     assert!(poll(&mut outputs, &waker).is_pending());
     assert_eq!(running.now(), 5);
-    let panic = catch_unwind(AssertUnwindSafe(|| drop(outputs))).unwrap_err();
-    assert_eq!(message(&*panic), "destructor");
+    let panic = panic_text(|| drop(outputs));
+    assert_eq!(panic, "destructor");
     assert_eq!(running.now(), 0);
     // When a failure ends the run.
     let running = Running::default();
     let mut outputs = try_concurrent(jobs(&running)).limit(5);
     assert!(poll(&mut outputs, &waker).is_pending());
-    let panic = catch_unwind(AssertUnwindSafe(|| poll(&mut outputs, &waker))).unwrap_err();
-    assert_eq!(message(&*panic), "destructor");
+    let panic = panic_text(|| poll(&mut outputs, &waker));
+    assert_eq!(panic, "destructor");
     assert_eq!(running.now(), 0);
     assert_eq!(poll(&mut outputs, &waker), Poll::Ready(None));
     // When another panic does.
@@ -852,8 +822,8 @@ fn destructors_that_panic_leak_nobody() {
     }))
     .limit(5);
     assert!(poll(&mut outputs, &waker).is_pending());
-    let panic = catch_unwind(AssertUnwindSafe(|| poll(&mut outputs, &waker))).unwrap_err();
-    assert!(message(&*panic).contains("failed"));
+    let panic = panic_text(|| poll(&mut outputs, &waker));
+    assert!(panic.contains("failed"));
     assert_eq!(running.now(), 0);
     // When a future is done.
     let running = Running::default();
@@ -871,11 +841,8 @@ fn destructors_that_panic_leak_nobody() {
     }))
     .limit(3);
     assert!(poll(&mut outputs, &waker).is_pending());
-    let panic = catch_unwind(AssertUnwindSafe(|| {
-        while poll(&mut outputs, &waker).is_pending() {}
-    }))
-    .unwrap_err();
-    assert_eq!(message(&*panic), "destructor");
+    let panic = panic_text(|| while poll(&mut outputs, &waker).is_pending() {});
+    assert_eq!(panic, "destructor");
     assert_eq!(running.now(), 0);
 }
 
@@ -883,7 +850,7 @@ fn destructors_that_panic_leak_nobody() {
 fn late_wakes_do_no_harm() {
     let (futures, states) = gates::<u8>(6);
     let mut outputs = concurrent(futures).limit(2);
-    let (count, waker) = counting();
+    let (count, waker) = Wakes::new();
     assert!(poll(&mut outputs, &waker).is_pending());
     states[0].open(0);
     assert_eq!(poll(&mut outputs, &waker), Poll::Ready(Some(0)));
@@ -892,9 +859,9 @@ fn late_wakes_do_no_harm() {
     assert!(poll(&mut outputs, &waker).is_pending());
     assert_eq!(states[2].polls.get(), 1);
     // Another has the place: it is polled once for nothing.
-    let woken = count.woken();
+    let woken = count.count();
     states[0].wake();
-    assert_eq!(count.woken(), woken + 1);
+    assert_eq!(count.count(), woken + 1);
     assert!(poll(&mut outputs, &waker).is_pending());
     assert_eq!((states[1].polls.get(), states[2].polls.get()), (1, 2));
     drop(outputs);
@@ -908,21 +875,21 @@ fn late_wakes_do_no_harm() {
 fn the_task_that_polled_last_is_woken_once() {
     let (futures, states) = gates::<u8>(3);
     let mut outputs = concurrent(futures).limit(3);
-    let (first, first_waker) = counting();
-    let (second, second_waker) = counting();
+    let (first, first_waker) = Wakes::new();
+    let (second, second_waker) = Wakes::new();
     assert!(poll(&mut outputs, &first_waker).is_pending());
     assert!(poll(&mut outputs, &second_waker).is_pending());
     states[0].open(0);
     states[1].open(1);
-    assert_eq!((first.woken(), second.woken()), (0, 1));
+    assert_eq!((first.count(), second.count()), (0, 1));
     assert!(poll(&mut outputs, &second_waker).is_ready());
     // Not while nobody waits.
     states[2].open(2);
-    assert_eq!((first.woken(), second.woken()), (0, 1));
+    assert_eq!((first.count(), second.count()), (0, 1));
     assert!(poll(&mut outputs, &first_waker).is_ready());
     assert!(poll(&mut outputs, &first_waker).is_ready());
     assert_eq!(poll(&mut outputs, &first_waker), Poll::Ready(None));
-    assert_eq!((first.woken(), second.woken()), (0, 1));
+    assert_eq!((first.count(), second.count()), (0, 1));
 }
 
 #[test]
@@ -930,14 +897,14 @@ fn a_hundred_thousand_at_once() {
     const N: usize = 100_000;
     let (futures, states) = gates::<usize>(N);
     let mut outputs = concurrent(futures).unlimited();
-    let (count, waker) = counting();
+    let (count, waker) = Wakes::new();
     let mut woken = 0;
     loop {
         assert!(poll(&mut outputs, &waker).is_pending());
-        if count.woken() == woken {
+        if count.count() == woken {
             break;
         }
-        woken = count.woken();
+        woken = count.count();
     }
     // One at a time, all over the place.
     for step in 0..N {
@@ -959,7 +926,7 @@ fn in_input_order_the_limit_bounds_what_is_kept() {
     let jobs = [Box::pin(gate) as Job].into_iter().chain(rest);
     let jobs = jobs.inspect(|_| pulled.set(pulled.get() + 1));
     let mut outputs = concurrent(jobs).limit(10).ordered();
-    let (_, waker) = counting();
+    let (_, waker) = Wakes::new();
     for _ in 0..5 {
         assert!(poll(&mut outputs, &waker).is_pending());
         assert_eq!(pulled.get(), 10);
@@ -973,9 +940,9 @@ fn in_input_order_the_limit_bounds_what_is_kept() {
 #[test]
 fn the_order_is_chosen_first() {
     let mut outputs = concurrent((0..9).map(ready));
-    assert!(poll(&mut outputs, &counting().1).is_ready());
-    let panic = catch_unwind(AssertUnwindSafe(|| outputs.ordered())).unwrap_err();
-    assert!(message(&*panic).contains("before the first"));
+    assert!(poll(&mut outputs, &Wakes::new().1).is_ready());
+    let panic = panic_text(|| outputs.ordered());
+    assert!(panic.contains("before the first"));
 }
 
 #[test]
@@ -983,7 +950,7 @@ fn the_size_is_known_as_far_as_can_be() {
     let (futures, states) = gates::<u8>(5);
     let mut outputs = concurrent(futures).limit(2);
     assert_eq!(outputs.size_hint(), (5, Some(5)));
-    let (_, waker) = counting();
+    let (_, waker) = Wakes::new();
     assert!(poll(&mut outputs, &waker).is_pending());
     assert_eq!(outputs.size_hint(), (5, Some(5)));
     states[0].open(0);
@@ -1035,7 +1002,7 @@ fn for_each_keeps_no_more_than_the_limit() {
         pulled.set(pulled.get() + 1);
         ready(n)
     });
-    let (_, waker) = counting();
+    let (_, waker) = Wakes::new();
     let mut cx = Context::from_waker(&waker);
     let mut run = pin!(concurrent(jobs).limit(4).for_each(|_: usize| pending()));
     for _ in 0..5 {

@@ -2,6 +2,8 @@
 //!
 //! Under everything that runs futures in place: limited streams today.
 
+#[cfg(all(test, untethered_loom))]
+mod model;
 mod ready;
 
 use std::future::Future;
@@ -138,9 +140,9 @@ impl<F: Future> Set<F> {
 
     /// Polls children that were woken until one is done.
     ///
-    /// Polls no child twice between two passes, and starts the next pass only at a
+    /// It goes in passes. A pass polls no child twice, and the next one starts only at a
     /// [`begin`](Self::begin) that finds the last one over. So neither a child that keeps waking
-    /// itself nor two that keep waking each other can hold up the rest.
+    /// itself nor two that keep waking each other can hold up the rest, or the owner.
     pub(crate) fn poll_woken(&mut self) -> Turn<F::Output> {
         while self.ready.find() {
             if self.is_spent() || self.yields >= YIELDS {

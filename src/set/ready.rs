@@ -146,10 +146,13 @@ impl Ready {
 
     /// Notes that the child in `slot` was polled when it entered.
     pub(super) fn entered(&mut self, slot: usize) {
-        let lane = &mut self.lanes[slot / LANE];
-        lane.mark_polled(bit(slot), self.pass);
-        // One that only woke itself is no reason to empty the list after every entry.
-        self.look |= !self.is_woken(slot);
+        if self.is_woken(slot) {
+            // It woke itself: its turn comes in the next pass, and it is no reason to empty the
+            // list after every entry.
+            self.lanes[slot / LANE].mark_polled(bit(slot), self.pass);
+        } else {
+            self.look = true;
+        }
     }
 
     /// Whether the slot was woken since it was last taken.

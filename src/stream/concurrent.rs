@@ -11,8 +11,9 @@ use std::thread::available_parallelism;
 use futures_core::{FusedStream, Stream};
 use pin_project_lite::pin_project;
 
-use super::run::Run;
-use super::{Every, FailFast, IntoSource, Mode, Source};
+use super::run::{Run, poll_collect};
+use super::{Every, FailFast, IntoSource, Mode, OnRuntime, Source};
+use crate::runtime::Runtime;
 
 /// Runs the futures of `source`, so many at a time, and gives every output.
 ///
@@ -173,6 +174,45 @@ impl<S: Source, M: Mode<S>> Concurrent<S, M> {
         self
     }
 
+    /// Runs the futures on `runtime`, whether the stream is polled or not.
+    ///
+    /// The result gives the same as this one. See [`OnRuntime`] for the differences.
+    ///
+    /// # Panics
+    ///
+    /// If it has been polled already.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[cfg(feature = "threads")] {
+    /// use untethered::{concurrent, runtime};
+    ///
+    /// let rt = runtime::threads(2);
+    /// let squares = concurrent((1..=4).map(|n| async move { n * n })).ordered().on(&rt);
+    /// let squares = futures_lite::future::block_on(squares.into_future());
+    /// assert_eq!(squares, [1, 4, 9, 16]);
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn on(self, runtime: &Runtime) -> OnRuntime<S, M>
+    where
+        S: Send + 'static,
+        S::Future: Send + 'static,
+        M: 'static,
+        M::Value: Send + 'static,
+        M::Failure: Send + 'static,
+    {
+        assert!(
+            !self.run.is_polled(),
+            "where the futures run must be chosen before the first output is asked for"
+        );
+        let (limit, ordered) = (self.run.limit(), self.run.is_ordered());
+        let source = self.run.into_source();
+        let source = source.expect("what was never polled has its source");
+        OnRuntime::new(source, runtime, limit, ordered)
+    }
+
     /// Hands every value to `handler`, one after the other, and runs the futures meanwhile.
     ///
     /// While the handler of one value waits, the futures are polled; values that are done by then
@@ -308,19 +348,7 @@ impl<S: Source, M: Mode<S>> Future for Collect<S, M> {
     /// If polled again after it was ready.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        let values = this.values.as_mut().expect("polled after it was ready");
-        let failed = loop {
-            match ready!(this.run.as_mut().poll_value(cx)) {
-                Some(Ok(value)) => values.push(value),
-                Some(Err(failure)) => break Some(failure),
-                None => break None,
-            }
-        };
-        let values = this.values.take().unwrap_or_default();
-        Poll::Ready(M::outcome(match failed {
-            Some(failure) => Err(failure),
-            None => Ok(values),
-        }))
+        poll_collect::<S, M>(this.values, || this.run.as_mut().poll_value(cx))
     }
 }
 

@@ -21,13 +21,16 @@
 //! ```
 
 mod concurrent;
+mod driver;
 mod mode;
+mod on_runtime;
 mod ordered;
 mod run;
 mod source;
 
 pub use concurrent::{Collect, Concurrent, concurrent, try_concurrent};
 pub use mode::{ConcurrentError, Every, FailFast, Mode};
+pub use on_runtime::{CollectOnRuntime, OnRuntime};
 pub use source::{
     FromIter, FromStream, IntoSource, Source, TryFromIter, TryFromStream, from_stream,
     try_from_iter, try_from_stream,

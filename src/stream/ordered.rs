@@ -4,8 +4,7 @@ use crate::task::catch_drop;
 
 /// Outputs on their way from completion order to input order.
 ///
-/// Has a place for each item from the first that was not delivered to the last that was taken
-/// from the source.
+/// Has a place for each item from the first that was not delivered to the last that is known of.
 pub(super) struct Ordered<T> {
     /// The index of the item in front.
     first: usize,
@@ -30,23 +29,38 @@ impl<T> Ordered<T> {
         self.places.push_back(None);
     }
 
-    /// Keeps an output until its turn comes.
-    pub(super) fn put(&mut self, index: usize, value: T) {
-        self.places[index - self.first] = Some(value);
+    /// Keeps an output until its turn comes. Gives it back if that is now.
+    pub(super) fn put(&mut self, index: usize, value: T) -> Option<T> {
+        let place = index - self.first;
+        if place > 0 {
+            if place >= self.places.len() {
+                self.places.resize_with(place + 1, || None);
+            }
+            self.places[place] = Some(value);
+            return None;
+        }
+        self.advance();
+        Some(value)
     }
 
     /// The output whose turn it is, if it is there.
     pub(super) fn next(&mut self) -> Option<T> {
         let value = self.places.front_mut()?.take()?;
+        self.advance();
+        Some(value)
+    }
+
+    fn advance(&mut self) {
         self.places.pop_front();
         self.first += 1;
-        Some(value)
     }
 
     /// Drops everything, also what is behind an output whose destructor panics.
     pub(super) fn clear(&mut self) -> std::thread::Result<()> {
-        self.places
-            .drain(..)
-            .fold(Ok(()), |result, value| result.and(catch_drop(value)))
+        let mut result = Ok(());
+        for value in self.places.drain(..) {
+            result = result.and(catch_drop(value));
+        }
+        result
     }
 }

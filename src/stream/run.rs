@@ -33,7 +33,7 @@ pin_project! {
 
 type Output<S> =
     Poll<Option<Result<(usize, <<S as Source>::Future as Future>::Output), <S as Source>::Error>>>;
-type Step<S, M> = Poll<Option<Result<<M as Mode<S>>::Value, <M as Mode<S>>::Failure>>>;
+pub(super) type Step<S, M> = Poll<Option<Result<<M as Mode<S>>::Value, <M as Mode<S>>::Failure>>>;
 
 impl<S: Source, M: Mode<S>> Run<S, M> {
     pub(super) fn new(source: S, limit: NonZeroUsize) -> Self {
@@ -99,6 +99,11 @@ impl<S: Source, M: Mode<S>> Run<S, M> {
         }
     }
 
+    /// The source.
+    pub(super) fn into_source(self) -> Option<S> {
+        self.source
+    }
+
     pub(super) fn set_held(self: Pin<&mut Self>, held: usize) {
         *self.project().held = held;
     }
@@ -114,18 +119,18 @@ impl<S: Source, M: Mode<S>> Run<S, M> {
 
     fn poll_step(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Step<S, M> {
         *self.as_mut().project().polled = true;
-        loop {
-            let this = self.as_mut().project();
-            if let Some(ordered) = this.ordered {
-                if this.set.is_spent() {
-                    this.set.give_way(cx);
-                    return Poll::Pending;
-                }
-                if let Some(value) = ordered.next() {
-                    this.set.spend();
-                    return Poll::Ready(Some(Ok(value)));
-                }
+        let this = self.as_mut().project();
+        if let Some(ordered) = this.ordered {
+            if this.set.is_spent() {
+                this.set.give_way(cx);
+                return Poll::Pending;
             }
+            if let Some(value) = ordered.next() {
+                this.set.spend();
+                return Poll::Ready(Some(Ok(value)));
+            }
+        }
+        loop {
             let sorted = match ready!(self.as_mut().poll_output(cx)) {
                 Some(Ok((index, output))) => M::sort(index, output).map(|value| (index, value)),
                 Some(Err(error)) => Err(M::source_failed(error)),
@@ -144,9 +149,12 @@ impl<S: Source, M: Mode<S>> Run<S, M> {
                     return Poll::Ready(Some(Err(failure)));
                 }
             };
-            match self.as_mut().project().ordered {
+            let value = match self.as_mut().project().ordered {
                 Some(ordered) => ordered.put(index, value),
-                None => return Poll::Ready(Some(Ok(value))),
+                None => Some(value),
+            };
+            if let Some(value) = value {
+                return Poll::Ready(Some(Ok(value)));
             }
         }
     }
@@ -224,4 +232,25 @@ impl<S: Source, M: Mode<S>> Drop for StopOnUnwind<'_, S, M> {
         // One panic goes on; a second could only abort.
         self.run.as_mut().stop().ok();
     }
+}
+
+/// Adds values to a list until they end.
+pub(super) fn poll_collect<S: Source, M: Mode<S>>(
+    values: &mut Option<Vec<M::Value>>,
+    mut poll_value: impl FnMut() -> Step<S, M>,
+) -> Poll<M::Outcome<Vec<M::Value>>> {
+    let list = values.as_mut().expect("polled after it was ready");
+    let failure = loop {
+        match ready!(poll_value()) {
+            Some(Ok(value)) => list.push(value),
+            Some(Err(failure)) => break Some(failure),
+            None => break None,
+        }
+    };
+    let list = mem::take(list);
+    *values = None;
+    Poll::Ready(M::outcome(match failure {
+        Some(failure) => Err(failure),
+        None => Ok(list),
+    }))
 }

@@ -119,35 +119,50 @@ fn of_limits() {
         InvalidRate: true true true;
     }
 }
+
+#[test]
 fn of_streams() {
     type Of<F> = Concurrent<FromIter<std::vec::IntoIter<F>>>;
+    check! {
         Of<Ready<u8>>: true true true;
         Of<Ready<Rc<u8>>>: false false true;
         Of<BoxFuture<'static, u8>>: true false true;
+    }
+}
+
 #[cfg(feature = "http")]
+#[test]
 fn of_http() {
     use untethered::http::{
-        Body, Capabilities, Deadline, Engine, ErrorKind, FanOut, FetchAll, FetchError,
-        FetchRequest, FetchResults, FetchStream, Fetched, HttpError, Phases, Timeouts,
+        Body, Capabilities, Chunks, Deadline, Engine, EngineBuilder, ErrorKind, HttpError, Phases,
     };
+    check! {
         Body: true false true;
         Capabilities: true true true;
+        Chunks: true false true;
         Deadline: true true true;
         Engine: true true true;
+        EngineBuilder: true true true;
         ErrorKind: true true true;
-        FanOut: true true true;
-        FetchAll<'static, u8>: true false true;
-        FetchError: true true true;
-        FetchRequest: true false true;
-        FetchResults<u8>: true true true;
-        FetchStream<'static, u8>: true false true;
-        Fetched: true true true;
         HttpError: true true true;
         Phases: true true true;
+    }
+}
+
+#[cfg(feature = "http")]
+#[test]
 fn of_the_fan_out() {
+    use untethered::http::{
         FailFast, FailedFetch, FanOut, FetchAll, FetchAllFuture, FetchError, FetchRequest,
         FetchResults, FetchStream, Fetched, Progress, Redirected, StatusCheck, Tally, Timeouts,
+    };
+    check! {
+        FanOut: true true true;
+        FetchRequest: true false true;
+        Fetched: true true true;
         Redirected: true true true;
+        FetchError: true true true;
+        FetchResults<u8>: true true true;
         FetchAll<'static, PhantomPinned>: true false true;
         FetchAllFuture<'static, PhantomPinned>: true false true;
         FetchStream<'static, PhantomPinned>: true false true;

@@ -7,6 +7,8 @@ mod limit;
 mod rate_limit;
 mod sim;
 mod sim_orders;
+mod stream_concurrent;
+mod stream_on_runtime;
 mod support;
 mod task;
 mod task_panics;

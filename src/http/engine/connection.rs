@@ -2,7 +2,7 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -13,7 +13,6 @@ use hyper::client::conn::http1;
 use super::failure;
 use super::socket::Socket;
 use super::transport::Transport;
-use super::turn::Turn;
 use crate::http::{Body, ExchangePhase, HttpError, Phases};
 use crate::primitives::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -26,9 +25,6 @@ pub(super) struct Connection {
     /// How it ended, if nobody else was told.
     failure: Option<hyper::Error>,
     socket: Socket,
-    turn: Arc<Turn>,
-    /// Wakes whoever's `turn` it is.
-    waker: Waker,
 }
 
 /// Why there is no response.
@@ -41,8 +37,6 @@ pub(super) enum Refused {
 /// The most bytes a response's head may have, and how many headers.
 const MAX_HEAD: usize = 256 * 1024;
 const MAX_HEADERS: usize = 256;
-/// How often the driver goes round before it lets others run.
-const ROUNDS: usize = 4;
 
 impl Connection {
     pub(super) async fn new(transport: Transport, socket: Socket) -> hyper::Result<Self> {
@@ -51,14 +45,11 @@ impl Connection {
             .max_buf_size(MAX_HEAD)
             .handshake(transport)
             .await?;
-        let turn = Turn::new();
         Ok(Self {
             sender,
             protocol: Some(protocol),
             failure: None,
             socket,
-            waker: turn.clone().into(),
-            turn,
         })
     }
 
@@ -78,7 +69,7 @@ impl Connection {
 
     /// Nobody waits for anything on it any more.
     pub(super) fn rest(&self) {
-        self.turn.release();
+        self.socket.rest();
     }
 
     /// Writes the request and waits for the head of the response.
@@ -125,7 +116,8 @@ impl Connection {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, HttpError>>> {
         // Often it came along with the head.
-        let mut frame = Pin::new(&mut *body).poll_frame(&mut Context::from_waker(&self.waker));
+        let mut frame =
+            Pin::new(&mut *body).poll_frame(&mut Context::from_waker(self.socket.waker()));
         if frame.is_pending() {
             frame = self.poll_with(cx, |cx| Pin::new(&mut *body).poll_frame(cx));
         }
@@ -140,31 +132,15 @@ impl Connection {
         cx: &mut Context<'_>,
         mut check: impl FnMut(&mut Context<'_>) -> Poll<T>,
     ) -> Poll<T> {
-        for _ in 0..ROUNDS {
-            self.turn.begin(cx.waker());
-            let mut inner = Context::from_waker(&self.waker);
+        self.socket.drive(cx, |cx| {
             if let Some(protocol) = &mut self.protocol {
-                if let Poll::Ready(ended) = Pin::new(protocol).poll(&mut inner) {
+                if let Poll::Ready(ended) = Pin::new(protocol).poll(cx) {
                     self.failure = ended.err();
                     self.protocol = None;
                 }
             }
-            let checked = check(&mut inner);
-            if checked.is_ready() {
-                self.turn.end();
-                return checked;
-            }
-            match self.socket.poll_readable(&mut inner) {
-                Poll::Ready(Ok(())) => continue,
-                // The reactor does not serve this socket: no wake-up would come.
-                Poll::Ready(Err(_)) => self.protocol = None,
-                Poll::Pending if self.turn.end() => return Poll::Pending,
-                Poll::Pending => {}
-            }
-        }
-        self.turn.end();
-        cx.waker().wake_by_ref();
-        Poll::Pending
+            check(cx)
+        })
     }
 }
 

@@ -214,7 +214,8 @@ impl Inner {
         if let Some(phases) = phases {
             phases.report(ExchangePhase::Connecting);
         }
-        let mut connection = Box::new(self.connect(target, lease).await?);
+        // Boxed, so that requests on a connection that is there do not carry room for it.
+        let mut connection = Box::new(Box::pin(self.connect(target, lease)).await?);
         lease.uses(&connection);
         under_way.store(true, Relaxed);
         match connection.send(request, phases).await {

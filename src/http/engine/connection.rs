@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1;
 
 use super::failure;
-use super::socket::Socket;
+use super::socket::{Hook, Socket};
 use super::transport::Transport;
 use crate::http::{Body, ExchangePhase, HttpError, Phases};
 use crate::primitives::atomic::{AtomicBool, Ordering::Relaxed};
@@ -20,17 +20,21 @@ use crate::primitives::atomic::{AtomicBool, Ordering::Relaxed};
 /// task behind it, and dropping it closes the socket at once.
 pub(super) struct Connection {
     sender: http1::SendRequest<Outgoing>,
+    life: Life,
+    socket: Socket,
+}
+
+struct Life {
     /// `None` once it has ended.
     protocol: Option<http1::Connection<Transport, Outgoing>>,
     /// How it ended, if nobody else was told.
     failure: Option<hyper::Error>,
-    socket: Socket,
 }
 
 /// Why there is no response.
 pub(super) enum Refused {
-    /// The connection had ended before the request: here it is.
-    Unsent(Request<Body>),
+    /// The connection had ended before the request, which is where it was.
+    Unsent,
     Failed(HttpError),
 }
 
@@ -47,19 +51,22 @@ impl Connection {
             .await?;
         Ok(Self {
             sender,
-            protocol: Some(protocol),
-            failure: None,
+            life: Life {
+                protocol: Some(protocol),
+                failure: None,
+            },
             socket,
         })
     }
 
-    pub(super) fn socket(&self) -> &Socket {
-        &self.socket
+    /// What it takes to end it from outside.
+    pub(super) fn hook(&self) -> Hook {
+        self.socket.hook()
     }
 
     /// Whether the last response has ended, was seen to end, and another request may follow.
     pub(super) fn is_idle(&self) -> bool {
-        self.protocol.is_some() && self.sender.is_ready()
+        self.life.protocol.is_some() && self.sender.is_ready()
     }
 
     /// The next read asks the kernel: what has arrived is seen without waiting.
@@ -72,26 +79,26 @@ impl Connection {
         self.socket.rest();
     }
 
-    /// Writes the request and waits for the head of the response.
+    /// Takes the request, writes it and waits for the head of the response.
     ///
     /// Looks first whether the connection still stands. To be dropped unless it is driven to the
     /// end of the response.
     pub(super) async fn send(
         &mut self,
-        request: Request<Body>,
+        request: &mut Request<Body>,
         phases: Option<&Phases>,
     ) -> Result<Response<Incoming>, Refused> {
         let written = phases.map(|phases| (phases, Arc::new(AtomicBool::new(false))));
-        let request = request.map(|body| Outgoing {
+        let outgoing = std::mem::take(request).map(|body| Outgoing {
             body: Some(body),
             written: written.as_ref().map(|(_, written)| written.clone()),
         });
         self.socket.look_again();
         self.socket.forget_writes();
-        let mut response = pin!(self.sender.try_send_request(request));
-        let socket = self.socket.clone();
+        let mut response = pin!(self.sender.try_send_request(outgoing));
         let response = poll_fn(|cx| {
-            self.poll_with(cx, |cx| {
+            let socket = &self.socket;
+            self.life.drive(socket, cx, |cx| {
                 if let Some((phases, written)) = &written {
                     if written.load(Relaxed) && socket.flushed() {
                         phases.report(ExchangePhase::Sent);
@@ -104,7 +111,10 @@ impl Connection {
         })
         .await;
         response.map_err(|mut error| match error.take_message() {
-            Some(request) => Refused::Unsent(request.map(Outgoing::into_body)),
+            Some(outgoing) => {
+                *request = outgoing.map(Outgoing::into_body);
+                Refused::Unsent
+            }
             None => Refused::Failed(failure::of_exchange(error.into_error(), &self.socket)),
         })
     }
@@ -119,20 +129,24 @@ impl Connection {
         let mut frame =
             Pin::new(&mut *body).poll_frame(&mut Context::from_waker(self.socket.waker()));
         if frame.is_pending() {
-            frame = self.poll_with(cx, |cx| Pin::new(&mut *body).poll_frame(cx));
+            let poll_frame = |cx: &mut Context<'_>| Pin::new(&mut *body).poll_frame(cx);
+            frame = self.life.drive(&self.socket, cx, poll_frame);
         }
         frame.map_err(|error| {
-            failure::of_exchange(self.failure.take().unwrap_or(error), &self.socket)
+            failure::of_exchange(self.life.failure.take().unwrap_or(error), &self.socket)
         })
     }
+}
 
+impl Life {
     /// Drives the protocol until `check` is ready, which is asked after each step.
-    fn poll_with<T>(
+    fn drive<T>(
         &mut self,
+        socket: &Socket,
         cx: &mut Context<'_>,
         mut check: impl FnMut(&mut Context<'_>) -> Poll<T>,
     ) -> Poll<T> {
-        self.socket.drive(cx, |cx| {
+        socket.drive(cx, |cx| {
             if let Some(protocol) = &mut self.protocol {
                 if let Poll::Ready(ended) = Pin::new(protocol).poll(cx) {
                     self.failure = ended.err();

@@ -127,10 +127,9 @@ impl Socket {
         self.marks.flushed.store(false, Relaxed);
     }
 
-    /// Ends the connection in both directions; whoever drives it reads the end of the stream.
-    pub(super) fn hang_up(&self) {
-        // Fails only if the peer was faster.
-        self.tcp.get_ref().shutdown(Shutdown::Both).ok();
+    /// What it takes to end it from outside.
+    pub(super) fn hook(&self) -> Hook {
+        Hook(self.tcp.clone())
     }
 
     fn poll_write_with(
@@ -152,6 +151,18 @@ impl Socket {
                 }
             }
         }
+    }
+}
+
+/// Ends a socket that somebody else drives.
+#[derive(Debug, Clone)]
+pub(super) struct Hook(Arc<Async<TcpStream>>);
+
+impl Hook {
+    /// Ends the connection in both directions; whoever drives it reads the end of the stream.
+    pub(super) fn hang_up(&self) {
+        // Fails only if the peer was faster.
+        self.0.get_ref().shutdown(Shutdown::Both).ok();
     }
 }
 

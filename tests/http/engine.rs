@@ -1,11 +1,10 @@
 //! What only the engine can do.
 #![cfg(feature = "threads")]
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::future::Future;
 use std::io;
 use std::net::IpAddr;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll, Waker};
@@ -488,24 +487,34 @@ fn former_users_are_not_woken() {
     server.finish();
 }
 
-/// Every prefix of a request's life can be its end: nothing is left, and nobody gets its answer.
+/// Every prefix of an exchange can be its end: nothing is left, and nobody gets its answer.
 #[test]
 fn dropped_at_every_poll() {
-    let paths = Arc::new(Mutex::new(HashSet::new()));
-    let log = paths.clone();
+    // Who may send the next byte of which answer.
+    let permits: Arc<Mutex<HashMap<String, mpsc::Receiver<()>>>> = Arc::default();
+    let theirs = permits.clone();
     let server = Server::new(move |peer| {
         while let Some(request) = peer.request() {
-            log.lock().unwrap().insert(request.path().to_owned());
-            for byte in response(200, request.path().as_bytes()) {
+            let answer = response(200, request.path().as_bytes());
+            let Some(permits) = theirs.lock().unwrap().remove(request.path()) else {
+                peer.write(&answer);
+                continue;
+            };
+            for byte in answer {
+                if permits.recv_timeout(STUCK).is_err() {
+                    return;
+                }
                 peer.write(&[byte]);
             }
         }
     });
     block_on(async {
         let engine = Engine::new(&threads(1));
-        let mut polls = 0;
-        loop {
-            let url = server.url(&format!("/{polls}"));
+        for polls in 0.. {
+            let path = format!("/{polls}");
+            let (permit, wait) = mpsc::channel();
+            permits.lock().unwrap().insert(path.clone(), wait);
+            let url = server.url(&path);
             let mut exchange = Box::pin(fetch(&engine, &url));
             let mut left = polls;
             let ended = std::future::poll_fn(|cx| {
@@ -513,23 +522,25 @@ fn dropped_at_every_poll() {
                     return Poll::Ready(None);
                 }
                 left -= 1;
-                Pin::new(&mut exchange).poll(cx).map(Some)
+                let polled = exchange.as_mut().poll(cx);
+                if polled.is_pending() {
+                    permit.send(()).ok();
+                }
+                polled.map(Some)
             })
             .await;
-            drop(exchange);
-            // Whoever comes next on whatever connection gets its own answer.
-            let url = server.url(&format!("/after{polls}"));
-            assert_eq!(
-                fetch(&engine, &url).await.unwrap(),
-                format!("/after{polls}")
-            );
+            drop((exchange, permit));
+            permits.lock().unwrap().clear();
+            // Whoever comes next, on whatever connection, gets its own answer.
+            let after = format!("/after{polls}");
+            let body = fetch(&engine, &server.url(&after)).await.unwrap();
+            assert_eq!(body, after);
             if let Some(body) = ended {
-                assert_eq!(body.unwrap(), format!("/{polls}"));
+                assert_eq!(body.unwrap(), path);
+                assert!(polls > 20, "a byte at a time takes more than {polls} polls");
                 break;
             }
-            polls += 1;
         }
-        assert!(polls >= 2, "a request takes more than {polls} polls");
     });
     server.finish();
 }

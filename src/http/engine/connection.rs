@@ -2,7 +2,7 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -11,9 +11,8 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1;
 
 use super::failure;
-use super::socket::Socket;
+use super::socket::{Hook, Socket};
 use super::transport::Transport;
-use super::turn::Turn;
 use crate::http::{Body, ExchangePhase, HttpError, Phases};
 use crate::primitives::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -21,28 +20,27 @@ use crate::primitives::atomic::{AtomicBool, Ordering::Relaxed};
 /// task behind it, and dropping it closes the socket at once.
 pub(super) struct Connection {
     sender: http1::SendRequest<Outgoing>,
+    life: Life,
+    socket: Socket,
+}
+
+struct Life {
     /// `None` once it has ended.
     protocol: Option<http1::Connection<Transport, Outgoing>>,
     /// How it ended, if nobody else was told.
     failure: Option<hyper::Error>,
-    socket: Socket,
-    turn: Arc<Turn>,
-    /// Wakes whoever's `turn` it is.
-    waker: Waker,
 }
 
 /// Why there is no response.
 pub(super) enum Refused {
-    /// The connection had ended before the request: here it is.
-    Unsent(Request<Body>),
+    /// The connection had ended before the request, which is where it was.
+    Unsent,
     Failed(HttpError),
 }
 
 /// The most bytes a response's head may have, and how many headers.
 const MAX_HEAD: usize = 256 * 1024;
 const MAX_HEADERS: usize = 256;
-/// How often the driver goes round before it lets others run.
-const ROUNDS: usize = 4;
 
 impl Connection {
     pub(super) async fn new(transport: Transport, socket: Socket) -> hyper::Result<Self> {
@@ -51,24 +49,24 @@ impl Connection {
             .max_buf_size(MAX_HEAD)
             .handshake(transport)
             .await?;
-        let turn = Turn::new();
         Ok(Self {
             sender,
-            protocol: Some(protocol),
-            failure: None,
+            life: Life {
+                protocol: Some(protocol),
+                failure: None,
+            },
             socket,
-            waker: turn.clone().into(),
-            turn,
         })
     }
 
-    pub(super) fn socket(&self) -> &Socket {
-        &self.socket
+    /// What it takes to end it from outside.
+    pub(super) fn hook(&self) -> Hook {
+        self.socket.hook()
     }
 
     /// Whether the last response has ended, was seen to end, and another request may follow.
     pub(super) fn is_idle(&self) -> bool {
-        self.protocol.is_some() && self.sender.is_ready()
+        self.life.protocol.is_some() && self.sender.is_ready()
     }
 
     /// The next read asks the kernel: what has arrived is seen without waiting.
@@ -78,29 +76,29 @@ impl Connection {
 
     /// Nobody waits for anything on it any more.
     pub(super) fn rest(&self) {
-        self.turn.release();
+        self.socket.rest();
     }
 
-    /// Writes the request and waits for the head of the response.
+    /// Takes the request, writes it and waits for the head of the response.
     ///
     /// Looks first whether the connection still stands. To be dropped unless it is driven to the
     /// end of the response.
     pub(super) async fn send(
         &mut self,
-        request: Request<Body>,
+        request: &mut Request<Body>,
         phases: Option<&Phases>,
     ) -> Result<Response<Incoming>, Refused> {
         let written = phases.map(|phases| (phases, Arc::new(AtomicBool::new(false))));
-        let request = request.map(|body| Outgoing {
+        let outgoing = std::mem::take(request).map(|body| Outgoing {
             body: Some(body),
             written: written.as_ref().map(|(_, written)| written.clone()),
         });
         self.socket.look_again();
         self.socket.forget_writes();
-        let mut response = pin!(self.sender.try_send_request(request));
-        let socket = self.socket.clone();
+        let mut response = pin!(self.sender.try_send_request(outgoing));
         let response = poll_fn(|cx| {
-            self.poll_with(cx, |cx| {
+            let socket = &self.socket;
+            self.life.drive(socket, cx, |cx| {
                 if let Some((phases, written)) = &written {
                     if written.load(Relaxed) && socket.flushed() {
                         phases.report(ExchangePhase::Sent);
@@ -113,7 +111,10 @@ impl Connection {
         })
         .await;
         response.map_err(|mut error| match error.take_message() {
-            Some(request) => Refused::Unsent(request.map(Outgoing::into_body)),
+            Some(outgoing) => {
+                *request = outgoing.map(Outgoing::into_body);
+                Refused::Unsent
+            }
             None => Refused::Failed(failure::of_exchange(error.into_error(), &self.socket)),
         })
     }
@@ -125,46 +126,35 @@ impl Connection {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, HttpError>>> {
         // Often it came along with the head.
-        let mut frame = Pin::new(&mut *body).poll_frame(&mut Context::from_waker(&self.waker));
+        let mut frame =
+            Pin::new(&mut *body).poll_frame(&mut Context::from_waker(self.socket.waker()));
         if frame.is_pending() {
-            frame = self.poll_with(cx, |cx| Pin::new(&mut *body).poll_frame(cx));
+            let poll_frame = |cx: &mut Context<'_>| Pin::new(&mut *body).poll_frame(cx);
+            frame = self.life.drive(&self.socket, cx, poll_frame);
         }
         frame.map_err(|error| {
-            failure::of_exchange(self.failure.take().unwrap_or(error), &self.socket)
+            failure::of_exchange(self.life.failure.take().unwrap_or(error), &self.socket)
         })
     }
+}
 
+impl Life {
     /// Drives the protocol until `check` is ready, which is asked after each step.
-    fn poll_with<T>(
+    fn drive<T>(
         &mut self,
+        socket: &Socket,
         cx: &mut Context<'_>,
         mut check: impl FnMut(&mut Context<'_>) -> Poll<T>,
     ) -> Poll<T> {
-        for _ in 0..ROUNDS {
-            self.turn.begin(cx.waker());
-            let mut inner = Context::from_waker(&self.waker);
+        socket.drive(cx, |cx| {
             if let Some(protocol) = &mut self.protocol {
-                if let Poll::Ready(ended) = Pin::new(protocol).poll(&mut inner) {
+                if let Poll::Ready(ended) = Pin::new(protocol).poll(cx) {
                     self.failure = ended.err();
                     self.protocol = None;
                 }
             }
-            let checked = check(&mut inner);
-            if checked.is_ready() {
-                self.turn.end();
-                return checked;
-            }
-            match self.socket.poll_readable(&mut inner) {
-                Poll::Ready(Ok(())) => continue,
-                // The reactor does not serve this socket: no wake-up would come.
-                Poll::Ready(Err(_)) => self.protocol = None,
-                Poll::Pending if self.turn.end() => return Poll::Pending,
-                Poll::Pending => {}
-            }
-        }
-        self.turn.end();
-        cx.waker().wake_by_ref();
-        Poll::Pending
+            check(cx)
+        })
     }
 }
 

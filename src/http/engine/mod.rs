@@ -171,7 +171,7 @@ impl Inner {
             deadline.map(|Deadline(deadline)| self.pool.runtime().sleep_until(deadline));
         let under_way = AtomicBool::new(false);
         let answer = {
-            let answer = self.answer(&target, request, &lease, phases.as_ref(), &under_way);
+            let answer = self.answer(&target, &mut request, &lease, phases.as_ref(), &under_way);
             let mut answer = pin!(answer);
             poll_fn(|cx| {
                 if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
@@ -196,7 +196,7 @@ impl Inner {
     async fn answer(
         &self,
         target: &Target,
-        mut request: Request<Body>,
+        request: &mut Request<Body>,
         lease: &Lease,
         phases: Option<&Phases>,
         under_way: &AtomicBool,
@@ -207,20 +207,21 @@ impl Inner {
                 Ok(response) => return Ok((response, connection)),
                 Err(Refused::Failed(error)) => return Err(error),
                 // The server had closed it while it rested.
-                Err(Refused::Unsent(back)) => request = back,
+                Err(Refused::Unsent) => {}
             }
             under_way.store(false, Relaxed);
         }
         if let Some(phases) = phases {
             phases.report(ExchangePhase::Connecting);
         }
-        let mut connection = Box::new(self.connect(target, lease).await?);
+        // Boxed, so that requests on a connection that is there do not carry room for it.
+        let mut connection = Box::new(Box::pin(self.connect(target, lease)).await?);
         lease.uses(&connection);
         under_way.store(true, Relaxed);
         match connection.send(request, phases).await {
             Ok(response) => Ok((response, connection)),
             Err(Refused::Failed(error)) => Err(error),
-            Err(Refused::Unsent(_)) => Err(HttpError::new(ErrorKind::Connect)
+            Err(Refused::Unsent) => Err(HttpError::new(ErrorKind::Connect)
                 .with_message("closed before the request was sent")),
         }
     }

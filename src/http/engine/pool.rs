@@ -1,15 +1,15 @@
-use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Arc, Weak};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use http::uri::Authority;
 use slab::Slab;
 
 use super::connection::Connection;
-use super::socket::Socket;
+use super::socket::Hook;
 use crate::http::{ErrorKind, HttpError};
 use crate::primitives::Mutex;
 use crate::runtime::Runtime;
@@ -50,9 +50,9 @@ struct State {
     closed: bool,
     /// The newest connection of a host is last. Hosts without any stay for a while, because they
     /// tend to come back.
-    idle: HashMap<Origin, VecDeque<Idle>>,
+    idle: HashMap<Origin, VecDeque<Idle>, BuildHasherDefault<Fnv>>,
     idle_count: usize,
-    in_use: Slab<Option<Socket>>,
+    in_use: Slab<Option<Hook>>,
     closers: WaitList,
     /// Someone takes care of connections that rest too long.
     reaping: bool,
@@ -74,7 +74,7 @@ impl Pool {
             limits,
             state: Mutex::new(State {
                 closed: false,
-                idle: HashMap::new(),
+                idle: HashMap::default(),
                 idle_count: 0,
                 in_use: Slab::new(),
                 closers: WaitList::new(),
@@ -110,6 +110,7 @@ impl Pool {
             pool: self.clone(),
             origin,
             key,
+            given_back: false,
         })
     }
 
@@ -138,14 +139,14 @@ impl Pool {
     pub(super) fn end(&self) {
         self.ended.cancel("the engine was closed");
         let state = self.state.lock();
-        let sockets: Vec<Socket> = state
+        let hooks: Vec<Hook> = state
             .in_use
             .iter()
-            .filter_map(|(_, socket)| socket.clone())
+            .filter_map(|(_, hook)| hook.clone())
             .collect();
         drop(state);
-        for socket in sockets {
-            socket.hang_up();
+        for hook in hooks {
+            hook.hang_up();
         }
     }
 
@@ -193,6 +194,7 @@ pub(super) struct Lease {
     pool: Arc<Pool>,
     origin: Origin,
     key: usize,
+    given_back: bool,
 }
 
 impl Lease {
@@ -214,15 +216,15 @@ impl Lease {
             return None;
         }
         state.idle_count -= 1;
-        state.in_use[self.key] = Some(newest.connection.socket().clone());
+        state.in_use[self.key] = Some(newest.connection.hook());
         Some(newest.connection)
     }
 
     /// Says which connection is used: so that it can be ended with the engine.
     pub(super) fn uses(&self, connection: &Connection) {
-        self.pool.state.lock().in_use[self.key] = Some(connection.socket().clone());
+        self.pool.state.lock().in_use[self.key] = Some(connection.hook());
         if self.pool.ended.is_cancelled() {
-            connection.socket().hang_up();
+            connection.hook().hang_up();
         }
     }
 
@@ -241,12 +243,12 @@ impl Lease {
     }
 
     /// Gives back the right, and a connection that is good for another exchange.
-    pub(super) fn give_back(self, connection: Box<Connection>) {
-        let pool = self.pool.clone();
-        if !pool.limits.keep_alive {
+    pub(super) fn give_back(mut self, connection: Box<Connection>) {
+        if !self.pool.limits.keep_alive {
             return;
         }
         connection.rest();
+        let pool = &self.pool;
         let since = pool.runtime.now();
         let mut surplus = None;
         let mut start_reaper = false;
@@ -257,9 +259,9 @@ impl Lease {
             if state.idle.len() > pool.limits.max_idle.saturating_add(EMPTY_HOSTS) {
                 state.idle.retain(|_, host| !host.is_empty());
             }
-            let host = match state.idle.entry(self.origin.clone()) {
-                Entry::Occupied(host) => host.into_mut(),
-                Entry::Vacant(host) => host.insert(VecDeque::new()),
+            let host = match state.idle.get_mut(&self.origin) {
+                Some(host) => host,
+                None => state.idle.entry(self.origin.clone()).or_default(),
             };
             host.push_back(Idle { connection, since });
             if host.len() > pool.limits.max_idle_per_host {
@@ -272,11 +274,13 @@ impl Lease {
             }
             start_reaper = !std::mem::replace(&mut state.reaping, true);
         }
+        let left = state.leave(self.key);
         drop(state);
+        self.given_back = true;
+        left.tell();
         drop(surplus);
-        drop(self);
         if start_reaper {
-            let task = pool.runtime.spawn(reap(Arc::downgrade(&pool)));
+            let task = pool.runtime.spawn(reap(Arc::downgrade(pool)));
             let old = pool.reaper.lock().replace(task);
             drop(old);
         }
@@ -285,21 +289,40 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let mut state = self.pool.state.lock();
-        let socket = state.in_use.remove(self.key);
-        let mut wakers = Vec::new();
-        if state.closed && state.in_use.is_empty() {
-            while let Some(served) = state.closers.serve_first() {
-                wakers.extend(served);
-            }
+        if !self.given_back {
+            let left = self.pool.state.lock().leave(self.key);
+            left.tell();
         }
-        drop(state);
-        drop(socket);
-        wake_all(wakers);
+    }
+}
+
+/// What is to be done outside the lock when somebody has left.
+struct Left {
+    hook: Option<Hook>,
+    wakers: Vec<Waker>,
+}
+
+impl Left {
+    fn tell(self) {
+        drop(self.hook);
+        wake_all(self.wakers);
     }
 }
 
 impl State {
+    fn leave(&mut self, key: usize) -> Left {
+        let mut left = Left {
+            hook: self.in_use.remove(key),
+            wakers: Vec::new(),
+        };
+        if self.closed && self.in_use.is_empty() {
+            while let Some(waker) = self.closers.serve_first() {
+                left.wakers.extend(waker);
+            }
+        }
+        left
+    }
+
     fn pop_oldest(&mut self) -> Option<Idle> {
         let oldest = self
             .idle
@@ -343,5 +366,28 @@ impl Drop for Closer<'_> {
             let removed = self.pool.state.lock().closers.remove(key);
             catch_drop(removed.waker).ok();
         }
+    }
+}
+
+/// FNV-1a. A host's name comes byte by byte, which std's hasher takes long for. Who picks names to
+/// collide gains little: the table is bounded.
+#[derive(Debug)]
+struct Fnv(u64);
+
+impl Default for Fnv {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Hasher for Fnv {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }

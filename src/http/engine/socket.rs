@@ -2,27 +2,32 @@ use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Wake, Waker, ready};
 
 use async_io::Async;
 use futures_io::{AsyncRead, AsyncWrite};
 
+use super::turn::Turn;
 use crate::primitives::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// A TCP connection that does not ask the kernel twice.
 ///
 /// A read that brought less than there was room for has emptied the kernel's buffer. From then on
-/// reads say "pending" without a call, and without waiting: whoever drives the connection calls
-/// [`poll_readable`](Self::poll_readable) once it knows that it must wait.
+/// reads say "pending" without a call, until the reactor rings. Nor do they wait by themselves:
+/// [`drive`](Self::drive) does, once it is known that there is nothing else to do.
 #[derive(Debug, Clone)]
 pub(super) struct Socket {
     tcp: Arc<Async<TcpStream>>,
     marks: Arc<Marks>,
+    /// Wakes whoever drives the connection.
+    waker: Waker,
+    /// The same for the reactor, which thereby says that there is something to read.
+    bell: Waker,
 }
 
-/// What the driver wants to know about its socket. Only one task drives at a time, and the pool's
-/// lock is between two of them: hence no ordering.
-#[derive(Debug, Default)]
+/// What is known about a socket. Only one task drives at a time, and a lock is between two of
+/// them, as between the reactor and whom it wakes: hence no ordering.
+#[derive(Debug)]
 struct Marks {
     drained: AtomicBool,
     /// A read said "pending".
@@ -30,31 +35,81 @@ struct Marks {
     wrote: AtomicBool,
     /// Nothing that was written waits on our side.
     flushed: AtomicBool,
+    /// The reactor does not serve this socket: no wake-up would come.
+    deaf: AtomicBool,
+    turn: Arc<Turn>,
 }
+
+/// How often the driver goes round before it lets others run.
+const ROUNDS: usize = 4;
 
 impl Socket {
     pub(super) fn new(tcp: Async<TcpStream>) -> Self {
+        let turn = Turn::new();
+        let marks = Arc::new(Marks {
+            drained: AtomicBool::new(false),
+            wants_read: AtomicBool::new(false),
+            wrote: AtomicBool::new(false),
+            flushed: AtomicBool::new(false),
+            deaf: AtomicBool::new(false),
+            turn: turn.clone(),
+        });
         Self {
             tcp: Arc::new(tcp),
-            marks: Arc::default(),
+            waker: turn.into(),
+            bell: marks.clone().into(),
+            marks,
         }
+    }
+
+    /// Takes steps until one is ready. Waits only once a step found nothing to read and was not
+    /// woken meanwhile.
+    pub(super) fn drive<T>(
+        &self,
+        cx: &mut Context<'_>,
+        mut step: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> Poll<T> {
+        let turn = &self.marks.turn;
+        for _ in 0..ROUNDS {
+            turn.begin(cx.waker());
+            let taken = step(&mut Context::from_waker(&self.waker));
+            if taken.is_ready() {
+                turn.end();
+                return taken;
+            }
+            if self.listen().is_pending() && turn.end() {
+                return Poll::Pending;
+            }
+        }
+        turn.end();
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// For what is polled without waiting for it: whoever drives is told.
+    pub(super) fn waker(&self) -> &Waker {
+        &self.waker
+    }
+
+    /// Nobody drives any more.
+    pub(super) fn rest(&self) {
+        self.marks.turn.release();
     }
 
     /// The next read asks the kernel, whatever was known before.
     pub(super) fn look_again(&self) {
         self.marks.drained.store(false, Relaxed);
-        self.marks.wants_read.store(false, Relaxed);
     }
 
-    /// Ready if a read that was pending may bring something now; the waker is registered if not.
-    /// Pending without a registration if nothing was read.
-    pub(super) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Has the reactor ring if a read was pending. Ready if the read should be repeated at once.
+    fn listen(&self) -> Poll<()> {
         if !self.marks.wants_read.load(Relaxed) {
             return Poll::Pending;
         }
-        ready!(self.tcp.poll_readable(cx))?;
+        let served = ready!(self.tcp.poll_readable(&mut Context::from_waker(&self.bell)));
+        self.marks.deaf.store(served.is_err(), Relaxed);
         self.look_again();
-        Poll::Ready(Ok(()))
+        Poll::Ready(())
     }
 
     /// Whether a byte was written since [`forget_writes`](Self::forget_writes).
@@ -72,10 +127,9 @@ impl Socket {
         self.marks.flushed.store(false, Relaxed);
     }
 
-    /// Ends the connection in both directions; whoever drives it reads the end of the stream.
-    pub(super) fn hang_up(&self) {
-        // Fails only if the peer was faster.
-        self.tcp.get_ref().shutdown(Shutdown::Both).ok();
+    /// What it takes to end it from outside.
+    pub(super) fn hook(&self) -> Hook {
+        Hook(self.tcp.clone())
     }
 
     fn poll_write_with(
@@ -100,6 +154,18 @@ impl Socket {
     }
 }
 
+/// Ends a socket that somebody else drives.
+#[derive(Debug, Clone)]
+pub(super) struct Hook(Arc<Async<TcpStream>>);
+
+impl Hook {
+    /// Ends the connection in both directions; whoever drives it reads the end of the stream.
+    pub(super) fn hang_up(&self) {
+        // Fails only if the peer was faster.
+        self.0.get_ref().shutdown(Shutdown::Both).ok();
+    }
+}
+
 impl AsyncRead for Socket {
     fn poll_read(
         self: Pin<&mut Self>,
@@ -107,23 +173,30 @@ impl AsyncRead for Socket {
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         let marks = &self.marks;
+        if marks.deaf.load(Relaxed) {
+            return Poll::Ready(Err(io::Error::other("the reactor refuses the socket")));
+        }
         if marks.drained.load(Relaxed) {
             marks.wants_read.store(true, Relaxed);
             return Poll::Pending;
         }
         loop {
+            // First, so that a bell during the call is not missed.
+            marks.drained.store(true, Relaxed);
             match self.tcp.get_ref().read(buffer) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    marks.drained.store(true, Relaxed);
                     marks.wants_read.store(true, Relaxed);
                     return Poll::Pending;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Ok(n) if n > 0 && n < buffer.len() => {
-                    marks.drained.store(true, Relaxed);
-                    return Poll::Ready(Ok(n));
+                read => {
+                    let all = matches!(read, Ok(n) if n > 0 && n < buffer.len());
+                    if !all {
+                        self.look_again();
+                    }
+                    marks.wants_read.store(false, Relaxed);
+                    return Poll::Ready(read);
                 }
-                read => return Poll::Ready(read),
             }
         }
     }
@@ -153,5 +226,16 @@ impl AsyncWrite for Socket {
 
     fn poll_close(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(self.tcp.get_ref().shutdown(Shutdown::Write))
+    }
+}
+
+impl Wake for Marks {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.drained.store(false, Relaxed);
+        self.turn.wake_by_ref();
     }
 }

@@ -2,7 +2,6 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 
 use futures_rustls::TlsConnector;
 use futures_rustls::client::TlsStream;
@@ -78,15 +77,7 @@ pub(super) async fn handshake(
             .map_err(|error| HttpError::new(ErrorKind::InvalidRequest).with_source(error))?,
     };
     let mut handshake = pin!(connector.connect(name, socket.clone()));
-    let done = poll_fn(|cx| {
-        loop {
-            if let Poll::Ready(done) = handshake.as_mut().poll(cx) {
-                return Poll::Ready(done);
-            }
-            // The socket's reads register nothing by themselves.
-            std::task::ready!(socket.poll_readable(cx))?;
-        }
-    });
+    let done = poll_fn(|cx| socket.drive(cx, |cx| handshake.as_mut().poll(cx)));
     done.await
         .map_err(|error| HttpError::new(ErrorKind::Tls).with_source(error))
 }

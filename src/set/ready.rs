@@ -5,11 +5,12 @@
 //! task. The list has one head, which says at once what is on the list and whether the task
 //! waits: no wake can fall between the two.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::task::{Context, Wake, Waker};
 
-use crate::primitives::Mutex;
 use crate::primitives::atomic::{AtomicUsize, Ordering};
+use crate::primitives::{Mutex, thread_local};
 
 /// Who was woken and not yet polled. Belongs to the task; wakers reach only [`Shared`].
 pub(super) struct Ready {
@@ -81,8 +82,8 @@ impl Ready {
         }
     }
 
-    /// The waker of a slot. Slots come in order, each once.
-    pub(super) fn waker(&mut self, slot: usize) -> Waker {
+    /// The waker of a slot, and the id to [`watch`] it by. Slots come in order, each once.
+    pub(super) fn waker(&mut self, slot: usize) -> (Waker, Id) {
         let index = slot / LANE;
         if index == self.lanes.len() {
             self.lanes.push(Lane {
@@ -98,10 +99,12 @@ impl Ready {
                 pass: self.pass,
             });
         }
-        Waker::from(Arc::new(SlotWaker {
+        let waker = Arc::new(SlotWaker {
             lane: self.lanes[index].shared.clone(),
             bit: bit(slot),
-        }))
+        });
+        let id = Id::of(&waker);
+        (waker.into(), id)
     }
 
     /// Starts a poll: a new pass if the last one is over.
@@ -139,27 +142,21 @@ impl Ready {
             self.now.pop();
         }
         lane.mark_polled(bit, self.pass);
-        // The child may wake one that this pass has not polled yet.
-        self.look = true;
         index * LANE + bit.trailing_zeros() as usize
     }
 
-    /// Notes that the child in `slot` was polled when it entered.
-    pub(super) fn entered(&mut self, slot: usize) {
-        if self.is_woken(slot) {
-            // It woke itself: its turn comes in the next pass, and it is no reason to empty the
-            // list after every entry.
-            self.lanes[slot / LANE].mark_polled(bit(slot), self.pass);
-        } else {
-            self.look = true;
-        }
+    /// Notes that the child in `slot` is pending and has woken itself: it is polled again in the
+    /// next pass.
+    pub(super) fn yielded(&mut self, slot: usize) {
+        let index = slot / LANE;
+        let lane = &mut self.lanes[index];
+        lane.mark_polled(bit(slot), self.pass);
+        add(&mut self.later, index, &mut lane.later, bit(slot));
     }
 
-    /// Whether the slot was woken since it was last taken.
-    pub(super) fn is_woken(&self, slot: usize) -> bool {
-        let lane = &self.lanes[slot / LANE];
-        // Relaxed: a wake from the same thread is seen, one from elsewhere need not be.
-        lane.shared.woken.load(Ordering::Relaxed) & bit(slot) != 0
+    /// Notes that a child may have woken another that this pass has not polled.
+    pub(super) fn look_again(&mut self) {
+        self.look = true;
     }
 
     /// Ends a poll as pending: wakes the task when somebody is woken, at once if somebody was.
@@ -270,10 +267,71 @@ impl Wake for SlotWaker {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
+        if POLLING.with(|polling| polling.wakes_itself(Id::of(self))) {
+            return;
+        }
         // Release: pairs with the swap in `collect`, also for wakes that find others there.
         let before = self.lane.woken.fetch_or(self.bit, Ordering::Release);
         if before == 0 {
             self.lane.shared.push(&self.lane);
         }
     }
+}
+
+thread_local! {
+    /// The slot whose child is being polled on this thread. A child that wakes itself leaves a
+    /// note here, which needs no atomics and can not be taken for a wake from elsewhere.
+    static POLLING: Polling = const {
+        Polling {
+            slot: Cell::new(Id(0)),
+            woken: Cell::new(false),
+        }
+    };
+}
+
+struct Polling {
+    slot: Cell<Id>,
+    woken: Cell<bool>,
+}
+
+/// Tells slots apart: the address of the waker, which is never nought.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) struct Id(usize);
+
+impl Id {
+    fn of(waker: &Arc<SlotWaker>) -> Self {
+        Self(Arc::as_ptr(waker).addr())
+    }
+}
+
+impl Polling {
+    /// Notes a wake of the slot that is being polled.
+    fn wakes_itself(&self, slot: Id) -> bool {
+        let itself = self.slot.get() == slot;
+        if itself {
+            self.woken.set(true);
+        }
+        itself
+    }
+}
+
+/// Polls the child of a slot. Says whether it woke itself meanwhile.
+#[inline]
+pub(super) fn watch<T>(slot: Id, poll: impl FnOnce() -> T) -> (T, bool) {
+    /// Puts back what was polled around this, also when the child unwinds.
+    struct Around<'a>(&'a Polling, Id, bool);
+
+    impl Drop for Around<'_> {
+        fn drop(&mut self) {
+            self.0.slot.set(self.1);
+            self.0.woken.set(self.2);
+        }
+    }
+
+    POLLING.with(|polling| {
+        let outer = (polling.slot.replace(slot), polling.woken.replace(false));
+        let _around = Around(polling, outer.0, outer.1);
+        let output = poll();
+        (output, polling.woken.get())
+    })
 }

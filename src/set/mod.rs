@@ -11,7 +11,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use crate::task::{catch, catch_drop};
-use ready::{Id, Ready, watch};
+use ready::{Id, Ready, Watch};
 
 /// How many children are polled, or outputs taken, before the task has to give way.
 pub(crate) const BUDGET: usize = 128;
@@ -122,7 +122,7 @@ impl<F> Set<F> {
 
 impl<F: Future> Set<F> {
     /// Takes `child` in and polls it. Gives its output if it is done already.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn enter(&mut self, key: usize, child: F) -> Poll<F::Output> {
         let index = match self.free.last() {
             Some(&index) => index,
@@ -203,7 +203,10 @@ impl<F: Future> Slot<F> {
         let child = self.child.as_mut().as_pin_mut();
         let child = child.expect("only a slot with a child is polled");
         let mut cx = Context::from_waker(&self.waker);
-        let (output, yielded) = watch(self.id, || child.poll(&mut cx));
+        let watch = Watch::new(self.id);
+        let output = child.poll(&mut cx);
+        let yielded = watch.is_woken();
+        drop(watch);
         if output.is_ready() {
             self.child.set(None);
         }

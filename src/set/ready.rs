@@ -16,6 +16,9 @@ use crate::primitives::{Mutex, thread_local};
 pub(super) struct Ready {
     shared: Arc<Shared>,
     lanes: Vec<Lane>,
+    /// The lane that this pass is at: its first slot, and whom it has left to poll there.
+    first: usize,
+    bits: usize,
     /// Lanes with somebody to poll in this pass.
     now: Vec<usize>,
     /// Lanes with somebody to poll in the next pass.
@@ -75,6 +78,8 @@ impl Ready {
                 task: Mutex::new(None),
             }),
             lanes: Vec::new(),
+            first: 0,
+            bits: 0,
             now: Vec::new(),
             later: Vec::new(),
             pass: 0,
@@ -82,7 +87,7 @@ impl Ready {
         }
     }
 
-    /// The waker of a slot, and the id to [`watch`] it by. Slots come in order, each once.
+    /// The waker of a slot, and the id to [`Watch`] it by. Slots come in order, each once.
     pub(super) fn waker(&mut self, slot: usize) -> (Waker, Id) {
         let index = slot / LANE;
         if index == self.lanes.len() {
@@ -110,7 +115,7 @@ impl Ready {
     /// Starts a poll: a new pass if the last one is over.
     pub(super) fn begin(&mut self) {
         self.look = true;
-        if self.now.is_empty() {
+        if self.bits == 0 && self.now.is_empty() {
             self.pass = self.pass.wrapping_add(1);
             std::mem::swap(&mut self.now, &mut self.later);
             for &lane in &self.now {
@@ -122,6 +127,18 @@ impl Ready {
 
     /// Whether this pass has somebody left to poll.
     pub(super) fn find(&mut self) -> bool {
+        self.bits != 0 || self.find_lane()
+    }
+
+    /// Takes the slot to poll next. Only after [`find`](Self::find) said yes.
+    pub(super) fn take(&mut self) -> usize {
+        let slot = self.first + self.bits.trailing_zeros() as usize;
+        self.bits &= self.bits - 1;
+        slot
+    }
+
+    /// Goes on to the next lane with somebody to poll.
+    fn find_lane(&mut self) -> bool {
         if self.now.is_empty() && self.look {
             self.look = false;
             // Relaxed: what was woken before this poll is visible to it, and `collect` acquires.
@@ -129,20 +146,14 @@ impl Ready {
                 self.collect();
             }
         }
-        !self.now.is_empty()
-    }
-
-    /// Takes the slot to poll next. Only after [`find`](Self::find) said yes.
-    pub(super) fn take(&mut self) -> usize {
-        let index = *self.now.last().expect("somebody was found");
+        let Some(index) = self.now.pop() else {
+            return false;
+        };
         let lane = &mut self.lanes[index];
-        let bit = lane.now & lane.now.wrapping_neg();
-        lane.now ^= bit;
-        if lane.now == 0 {
-            self.now.pop();
-        }
-        lane.mark_polled(bit, self.pass);
-        index * LANE + bit.trailing_zeros() as usize
+        self.first = index * LANE;
+        self.bits = std::mem::take(&mut lane.now);
+        lane.mark_polled(self.bits, self.pass);
+        true
     }
 
     /// Notes that the child in `slot` is pending and has woken itself: it is polled again in the
@@ -161,7 +172,8 @@ impl Ready {
 
     /// Ends a poll as pending: wakes the task when somebody is woken, at once if somebody was.
     pub(super) fn park(&mut self, cx: &Context<'_>) {
-        let waits = self.now.is_empty() && self.later.is_empty() && self.shared.arm(cx);
+        let waits =
+            self.bits == 0 && self.now.is_empty() && self.later.is_empty() && self.shared.arm(cx);
         if !waits {
             cx.waker().wake_by_ref();
         }
@@ -195,8 +207,8 @@ impl Lane {
         if self.pass == pass { self.polled } else { 0 }
     }
 
-    fn mark_polled(&mut self, bit: usize, pass: usize) {
-        self.polled = self.polled(pass) | bit;
+    fn mark_polled(&mut self, bits: usize, pass: usize) {
+        self.polled = self.polled(pass) | bits;
         self.pass = pass;
     }
 }
@@ -315,23 +327,35 @@ impl Polling {
     }
 }
 
-/// Polls the child of a slot. Says whether it woke itself meanwhile.
-#[inline]
-pub(super) fn watch<T>(slot: Id, poll: impl FnOnce() -> T) -> (T, bool) {
-    /// Puts back what was polled around this, also when the child unwinds.
-    struct Around<'a>(&'a Polling, Id, bool);
+/// A slot whose child is being polled on this thread, until it is dropped.
+pub(super) struct Watch {
+    /// What was polled around it.
+    slot: Id,
+    woken: bool,
+}
 
-    impl Drop for Around<'_> {
-        fn drop(&mut self) {
-            self.0.slot.set(self.1);
-            self.0.woken.set(self.2);
-        }
+impl Watch {
+    #[inline]
+    pub(super) fn new(slot: Id) -> Self {
+        POLLING.with(|polling| Self {
+            slot: polling.slot.replace(slot),
+            woken: polling.woken.replace(false),
+        })
     }
 
-    POLLING.with(|polling| {
-        let outer = (polling.slot.replace(slot), polling.woken.replace(false));
-        let _around = Around(polling, outer.0, outer.1);
-        let output = poll();
-        (output, polling.woken.get())
-    })
+    /// Whether the child woke itself.
+    #[inline]
+    pub(super) fn is_woken(&self) -> bool {
+        POLLING.with(|polling| polling.woken.get())
+    }
+}
+
+impl Drop for Watch {
+    #[inline]
+    fn drop(&mut self) {
+        POLLING.with(|polling| {
+            polling.slot.set(self.slot);
+            polling.woken.set(self.woken);
+        });
+    }
 }

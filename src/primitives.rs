@@ -8,6 +8,12 @@ pub(crate) use std::sync::{MutexGuard, atomic};
 #[cfg(untethered_loom)]
 pub(crate) use loom::sync::{MutexGuard, atomic};
 
+/// Per thread, also where the model checker plays the threads.
+#[cfg(untethered_loom)]
+pub(crate) use loom::thread_local;
+#[cfg(not(untethered_loom))]
+pub(crate) use std::thread_local;
+
 #[cfg(untethered_loom)]
 use loom::sync as imp;
 #[cfg(not(untethered_loom))]

@@ -13,6 +13,18 @@ use loom::sync as imp;
 #[cfg(not(untethered_loom))]
 use std::sync as imp;
 
+#[cfg(not(untethered_loom))]
+pub(crate) use std::thread;
+
+#[cfg(untethered_loom)]
+pub(crate) use loom::thread;
+
+/// How often a waiting thread spins before it looks at the lock again: at first, and at most.
+#[cfg(not(untethered_loom))]
+const SHORTEST_PAUSE: u32 = 4;
+#[cfg(not(untethered_loom))]
+const LONGEST_PAUSE: u32 = 4096;
+
 /// A lock that a panic does not poison: no user code runs while one of ours is held, so
 /// a panic can not leave the data half-changed.
 #[derive(Debug, Default)]
@@ -27,5 +39,34 @@ impl<T> Mutex<T> {
         self.0
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// As `lock`, for locks that many threads take often and hold for a few instructions: spins
+    /// instead of asking the system to suspend the thread. The pauses double up to a bound, then
+    /// the thread lets others run, so that a holder that was suspended can go on.
+    #[cfg(not(untethered_loom))]
+    pub(crate) fn lock_spinning(&self) -> MutexGuard<'_, T> {
+        let mut pause = SHORTEST_PAUSE;
+        loop {
+            match self.0.try_lock() {
+                Ok(guard) => return guard,
+                Err(imp::TryLockError::Poisoned(poisoned)) => return poisoned.into_inner(),
+                Err(imp::TryLockError::WouldBlock) => {}
+            }
+            if pause > LONGEST_PAUSE {
+                thread::yield_now();
+                continue;
+            }
+            for _ in 0..pause {
+                std::hint::spin_loop();
+            }
+            pause *= 2;
+        }
+    }
+
+    /// The model checker has no notion of time to spin for.
+    #[cfg(untethered_loom)]
+    pub(crate) fn lock_spinning(&self) -> MutexGuard<'_, T> {
+        self.lock()
     }
 }

@@ -12,4 +12,4 @@ mod wait_list;
 pub use limit::{Acquire, AcquireOwned, Limit, OwnedPermit, Permit};
 pub use rate_limit::{AcquireRate, InvalidRate, RateLimit};
 
-pub(crate) use wait_list::{Key, WaitList, wake_all};
+pub(crate) use wait_list::{Key, WaitList, Wakers, wake_all};

@@ -4,6 +4,10 @@ mod auto_traits;
 #[cfg(feature = "http")]
 mod fan_out;
 mod limit;
+mod polled;
+mod queue;
+mod queue_model;
+mod random;
 mod rate_limit;
 mod sim;
 mod support;

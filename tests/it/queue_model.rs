@@ -369,6 +369,7 @@ impl<'a> Run<'a> {
     fn run(&mut self) {
         while let Some(at) = self.pops.iter().position(|pop| pop.stand != Stand::Waits) {
             let mut pop = self.pops.remove(at).unwrap();
+            assert_eq!(pop.real.woken(), 1);
             let taken = pop.real.ready();
             match pop.stand {
                 Stand::Served(first) => assert_eq!(taken, self.take(pop.take, first)),
@@ -381,6 +382,7 @@ impl<'a> Run<'a> {
             .position(|push| push.stand != Stand::Waits)
         {
             let mut push = self.pushes.remove(at).unwrap();
+            assert_eq!(push.real.woken(), 1);
             match (push.real.ready(), push.stand) {
                 (Ok(()), Stand::Served(_)) => {}
                 (Err(closed), Stand::Ended) => {

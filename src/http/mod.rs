@@ -13,9 +13,9 @@ pub use engine::{Engine, EngineBuilder};
 pub use error::{ErrorKind, HttpError, TimeoutPhase};
 pub use exchange::{Deadline, ExchangePhase, Phases};
 pub use fan_out::{
-    FailFast, FailedFetch, FanOut, FetchAll, FetchAllFuture, FetchError, FetchRequest, FetchResults,
-    FetchStream, Fetched, IntoFetch, Progress, Redirected, StatusCheck, Tally, Timeouts,
-    redact_url,
+    FailFast, FailedFetch, FanOut, FetchAll, FetchAllFuture, FetchError, FetchRequest,
+    FetchResults, FetchStream, Fetched, IntoFetch, Progress, Redirected, StatusCheck, Tally,
+    Timeouts, redact_url,
 };
 
 pub use bytes::Bytes;

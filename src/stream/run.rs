@@ -31,9 +31,8 @@ pin_project! {
     }
 }
 
-type Output<S> = Poll<
-    Option<Result<(usize, <<S as Source>::Future as Future>::Output), <S as Source>::Error>>,
->;
+type Output<S> =
+    Poll<Option<Result<(usize, <<S as Source>::Future as Future>::Output), <S as Source>::Error>>>;
 type Step<S, M> = Poll<Option<Result<<M as Mode<S>>::Value, <M as Mode<S>>::Failure>>>;
 
 impl<S: Source, M: Mode<S>> Run<S, M> {

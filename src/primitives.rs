@@ -40,33 +40,50 @@ impl<T> Mutex<T> {
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
+}
 
-    /// As `lock`, for locks that many threads take often and hold for a few instructions: spins
-    /// instead of asking the system to suspend the thread. The pauses double up to a bound, then
-    /// the thread lets others run, so that a holder that was suspended can go on.
-    #[cfg(not(untethered_loom))]
-    pub(crate) fn lock_spinning(&self) -> MutexGuard<'_, T> {
-        let mut pause = SHORTEST_PAUSE;
-        loop {
-            match self.0.try_lock() {
-                Ok(guard) => return guard,
-                Err(imp::TryLockError::Poisoned(poisoned)) => return poisoned.into_inner(),
-                Err(imp::TryLockError::WouldBlock) => {}
-            }
-            if pause > LONGEST_PAUSE {
-                thread::yield_now();
-                continue;
-            }
-            for _ in 0..pause {
-                std::hint::spin_loop();
-            }
-            pause *= 2;
+/// A lock for what many threads take often and hold for a few instructions.
+///
+/// Who finds it taken spins instead of asking the system to suspend the thread. The pauses double
+/// up to a bound, then the thread lets others run, so that a holder that was suspended can go on.
+/// Releasing it is a store, where the lock above has to ask whether somebody sleeps.
+#[cfg(not(untethered_loom))]
+#[derive(Debug)]
+pub(crate) struct SpinLock<T>(try_lock::TryLock<T>);
+
+#[cfg(not(untethered_loom))]
+impl<T> SpinLock<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(try_lock::TryLock::new(value))
+    }
+
+    #[inline]
+    pub(crate) fn lock(&self) -> try_lock::Locked<'_, T> {
+        match self.0.try_lock() {
+            Some(guard) => guard,
+            None => self.lock_taken(),
         }
     }
 
-    /// The model checker has no notion of time to spin for.
-    #[cfg(untethered_loom)]
-    pub(crate) fn lock_spinning(&self) -> MutexGuard<'_, T> {
-        self.lock()
+    #[cold]
+    fn lock_taken(&self) -> try_lock::Locked<'_, T> {
+        let mut pause = SHORTEST_PAUSE;
+        loop {
+            if pause > LONGEST_PAUSE {
+                thread::yield_now();
+            } else {
+                for _ in 0..pause {
+                    std::hint::spin_loop();
+                }
+                pause *= 2;
+            }
+            if let Some(guard) = self.0.try_lock() {
+                return guard;
+            }
+        }
     }
 }
+
+/// The model checker has no notion of time to spin for.
+#[cfg(untethered_loom)]
+pub(crate) type SpinLock<T> = Mutex<T>;

@@ -5,13 +5,13 @@ use std::task::{Context, Poll, Waker};
 
 use super::buffer::Buffer;
 use super::{Closed, TryPopError, TryPushError};
-use crate::primitives::Mutex;
+use crate::primitives::SpinLock;
 use crate::sync::{Key, WaitList, Wakers, wake_all};
 use crate::task::catch_drop;
 
 /// What the handles of a queue share: one short lock around the items and those who wait.
 pub(super) struct Channel<T> {
-    state: Mutex<State<T>>,
+    state: SpinLock<State<T>>,
     /// `usize::MAX` if unbounded.
     capacity: usize,
 }
@@ -58,7 +58,7 @@ pub(super) enum Kind {
 impl<T> Channel<T> {
     pub(super) fn new(capacity: NonZeroUsize) -> Self {
         Self {
-            state: Mutex::new(State {
+            state: SpinLock::new(State {
                 buffer: Buffer::new(),
                 capacity: capacity.get(),
                 poppers: WaitList::new(),
@@ -78,19 +78,19 @@ impl<T> Channel<T> {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.state.lock_spinning().len()
+        self.state.lock().len()
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.state.lock_spinning().is_full()
+        self.state.lock().is_full()
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        self.state.lock_spinning().closed
+        self.state.lock().closed
     }
 
     pub(super) fn try_push(&self, item: T) -> Result<(), TryPushError<T>> {
-        let mut state = self.state.lock_spinning();
+        let mut state = self.state.lock();
         let pushed = state.push(item);
         drop(state);
         wake_all(pushed?);
@@ -125,7 +125,7 @@ impl<T> Channel<T> {
         // Cloning a waker runs the executor's code: not while the lock is held.
         let mut spare = None;
         loop {
-            let mut state = self.state.lock_spinning();
+            let mut state = self.state.lock();
             match place.take() {
                 None => {
                     // There may be room by now.
@@ -187,7 +187,7 @@ impl<T> Channel<T> {
 
     /// Gives up the place of a push, and its item with it if that was not pushed.
     pub(super) fn leave_push(&self, key: Key) {
-        let removed = self.state.lock_spinning().pushers.remove(key);
+        let removed = self.state.lock().pushers.remove(key);
         catch_drop(removed.waker).ok();
     }
 
@@ -196,7 +196,7 @@ impl<T> Channel<T> {
         &self,
         more: impl FnOnce(&mut Buffer<T>, T) -> R,
     ) -> Result<R, TryPopError> {
-        let mut state = self.state.lock_spinning();
+        let mut state = self.state.lock();
         let Some(item) = state.buffer.pop() else {
             return Err(if state.is_drained() {
                 TryPopError::Closed
@@ -241,7 +241,7 @@ impl<T> Channel<T> {
     ) -> Poll<Option<R>> {
         let mut spare = None;
         loop {
-            let mut state = self.state.lock_spinning();
+            let mut state = self.state.lock();
             let (item, old) = match place.take() {
                 None => {
                     let Some(waker) = spare.take() else {
@@ -293,7 +293,7 @@ impl<T> Channel<T> {
 
     /// Gives up the place of a pop; an item that was given to it goes on.
     pub(super) fn leave_pop(&self, key: Key) {
-        let mut state = self.state.lock_spinning();
+        let mut state = self.state.lock();
         let removed = state.poppers.remove(key);
         let next = removed.data.and_then(|given| state.give_on(given));
         drop(state);
@@ -303,7 +303,7 @@ impl<T> Channel<T> {
 
     /// Takes all that is stored.
     pub(super) fn drain(&self) -> VecDeque<T> {
-        let mut state = self.state.lock_spinning();
+        let mut state = self.state.lock();
         let items = state.buffer.take_all();
         let wakers = state.settle();
         drop(state);
@@ -312,7 +312,7 @@ impl<T> Channel<T> {
     }
 
     pub(super) fn close(&self) {
-        let mut state = self.state.lock_spinning();
+        let mut state = self.state.lock();
         let wakers = state.close();
         drop(state);
         wakers.wake();
@@ -320,7 +320,7 @@ impl<T> Channel<T> {
 
     /// Closes, and takes all that is stored.
     pub(super) fn close_now(&self) -> VecDeque<T> {
-        let mut state = self.state.lock_spinning();
+        let mut state = self.state.lock();
         let items = state.buffer.take_all();
         let wakers = state.close();
         drop(state);
@@ -332,7 +332,7 @@ impl<T> Channel<T> {
     pub(super) fn poll_closed(&self, place: &mut Option<Key>, cx: &mut Context<'_>) -> Poll<()> {
         let mut spare = None;
         loop {
-            let mut state = self.state.lock_spinning();
+            let mut state = self.state.lock();
             if state.closed {
                 let removed = place
                     .take()
@@ -364,7 +364,7 @@ impl<T> Channel<T> {
     }
 
     pub(super) fn leave_closed(&self, key: Key) {
-        let removed = self.state.lock_spinning().close_waiters.remove(key);
+        let removed = self.state.lock().close_waiters.remove(key);
         catch_drop(removed.waker).ok();
     }
 
@@ -377,13 +377,13 @@ impl<T> Channel<T> {
     }
 
     pub(super) fn add_handle(&self, kind: Kind) {
-        *self.state.lock_spinning().handles.of(kind) += 1;
+        *self.state.lock().handles.of(kind) += 1;
     }
 
     /// Closes if that was the last handle of a kind that matters. What nobody can pop any more is
     /// dropped.
     pub(super) fn remove_handle(&self, kind: Kind) {
-        let mut state = self.state.lock_spinning();
+        let mut state = self.state.lock();
         let handles = &mut state.handles;
         *handles.of(kind) -= 1;
         let no_queue = handles.queues == 0;

@@ -16,8 +16,8 @@ pub(super) struct Channel<T> {
     capacity: usize,
 }
 
-/// Whenever the lock is free: a pop queues only while nothing is stored, a push only while the
-/// queue is full. So nobody can pass those who wait.
+/// Whenever the lock is free: a pop queues only while nothing is stored, a push only while what is
+/// stored fills the capacity. So nobody can pass those who wait.
 struct State<T> {
     buffer: Buffer<T>,
     capacity: usize,
@@ -78,7 +78,7 @@ impl<T> Channel<T> {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.state.lock().len()
+        self.state.lock().buffer.len()
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -408,21 +408,17 @@ impl<T> Channel<T> {
 }
 
 impl<T> State<T> {
-    fn len(&self) -> usize {
-        self.buffer.len() + self.given
-    }
-
     fn is_full(&self) -> bool {
-        self.len() >= self.capacity
+        self.buffer.len() >= self.capacity
     }
 
     /// Whether no pop can get anything any more.
     fn is_drained(&self) -> bool {
         // What was given to somebody comes back if that one is dropped.
-        self.closed && self.len() == 0
+        self.closed && self.given == 0 && self.buffer.is_empty()
     }
 
-    /// Whom to wake, or the item.
+    /// Gives the item to the first pop that waits, or stores it. Whom to wake, or the item.
     fn push(&mut self, item: T) -> Result<Option<Waker>, TryPushError<T>> {
         if self.closed {
             return Err(TryPushError::Closed(item));
@@ -430,14 +426,9 @@ impl<T> State<T> {
         if self.is_full() {
             return Err(TryPushError::Full(item));
         }
-        Ok(self.put(item))
-    }
-
-    /// Gives the item to the first pop that waits, or stores it.
-    fn put(&mut self, item: T) -> Option<Waker> {
         let Some((waker, place)) = self.poppers.serve_first_with() else {
             self.buffer.push(item);
-            return None;
+            return Ok(None);
         };
         self.given += 1;
         self.turn += 1;
@@ -445,7 +436,7 @@ impl<T> State<T> {
             turn: self.turn,
             item,
         });
-        waker
+        Ok(waker)
     }
 
     /// What a dropped pop was given goes to the next one, or back to where it came from.
@@ -459,17 +450,19 @@ impl<T> State<T> {
         None
     }
 
-    /// Fills free places from the pushes that wait; ends the pops that wait for nothing.
+    /// Fills free places from the pushes that wait; ends the pops that wait for nothing. To be
+    /// called wherever something was taken.
     fn settle(&mut self) -> Wakers {
         let mut wakers = Wakers::default();
         while !self.is_full() {
             let Some((waker, place)) = self.pushers.serve_first_with() else {
                 break;
             };
-            wakers.extend(waker);
+            // There is something stored, so no pop waits for it.
             if let Some(item) = place.take() {
-                wakers.extend(self.put(item));
+                self.buffer.push(item);
             }
+            wakers.extend(waker);
         }
         if self.is_drained() {
             while let Some((waker, _)) = self.poppers.serve_first_with() {

@@ -11,10 +11,11 @@
 //! that is pushed while somebody waits for one is given to that pop, and a place that becomes free
 //! while a push waits is filled by it, before anybody else can look.
 //!
-//! An item that was given to a pop is inside until that pop runs: it counts in
-//! [`len`](Queue::len) and against the capacity, which is never exceeded. If the pop is dropped
-//! instead, the item goes to the next one that waits, or back to the front. Until then nobody else
-//! gets it, and a queue that is closed does not end.
+//! An item that was given to a pop has left the queue: it counts neither in [`len`](Queue::len) nor
+//! against the capacity. If that pop is dropped before it runs, the item goes to the next one that
+//! waits, or back to the front. Only so can a queue hold more than its capacity, by one for each
+//! pop dropped like that, and then nothing is pushed until it holds less. A queue that is closed
+//! does not end while an item may come back: pops wait, and `try_pop` finds it empty.
 //!
 //! # Left out
 //!
@@ -248,7 +249,7 @@ impl<T> Queue<T> {
         self.channel.is_closed()
     }
 
-    /// How many items are inside, with those that were given to a pop which has not run yet.
+    /// How many items are inside. What was given to a pop that waited for it is not.
     pub fn len(&self) -> usize {
         self.channel.len()
     }

@@ -193,25 +193,22 @@ pub(crate) struct Removed<D = ()> {
     pub(crate) data: D,
 }
 
-/// Whom to wake once the lock is released. The first two are kept without an allocation.
+/// Whom to wake once the lock is released. The first is kept without an allocation.
 #[derive(Debug, Default)]
 #[must_use = "wake them outside the lock"]
 pub(crate) struct Wakers {
     first: Option<Waker>,
-    second: Option<Waker>,
     more: Vec<Waker>,
 }
 
 impl Wakers {
     pub(crate) fn append(&mut self, others: Self) {
         self.extend(others.first);
-        self.extend(others.second);
         self.extend(others.more);
     }
 
     pub(crate) fn wake(self) {
         wake_all(self.first);
-        wake_all(self.second);
         wake_all(self.more);
     }
 }
@@ -221,8 +218,6 @@ impl Extend<Waker> for Wakers {
         for waker in wakers {
             if self.first.is_none() {
                 self.first = Some(waker);
-            } else if self.second.is_none() {
-                self.second = Some(waker);
             } else {
                 self.more.push(waker);
             }

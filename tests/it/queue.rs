@@ -72,7 +72,7 @@ fn nobody_passes_a_pop_that_waits() {
         Err(TryPopError::Empty),
         "it is the first one's"
     );
-    assert_eq!(queue.len(), 1);
+    assert!(queue.is_empty());
     assert!(Polled::new(queue.pop()).poll().is_pending());
     assert!(second.poll().is_pending());
     assert_eq!(first.ready(), Some(1));
@@ -106,13 +106,15 @@ fn nobody_passes_a_push_that_waits() {
 #[test]
 fn what_dropped_pops_were_given_keeps_its_order() {
     for dropped in [[0, 1, 2], [2, 1, 0], [1, 2, 0], [1, 0, 2]] {
-        let queue = Queue::bounded(8);
+        let queue = Queue::bounded(2);
         let mut pops: Vec<_> = (0..3).map(|_| Some(Polled::waiting(queue.pop()))).collect();
         filled(&queue, [1, 2, 3, 4, 5]);
-        assert_eq!(queue.len(), 5);
+        assert_eq!(queue.len(), 2);
         for at in dropped {
             pops[at] = None;
         }
+        assert_eq!(queue.len(), 5);
+        assert!(queue.try_push(6).unwrap_err().is_full());
         assert_eq!(queue.drain(), [1, 2, 3, 4, 5]);
     }
 }

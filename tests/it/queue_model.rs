@@ -123,6 +123,7 @@ struct Sometimes {
     closed_with_pushes: usize,
     closed_with_items: usize,
     end_deferred: usize,
+    over_capacity: usize,
     latest_discarded: usize,
 }
 
@@ -141,6 +142,8 @@ struct Run<'a> {
     pushed: Item,
     /// Items that came out, were discarded, or came back, to see that none is there twice.
     seen: Vec<Item>,
+    /// How many items came back from pops that were dropped with them.
+    went_back: usize,
     sometimes: &'a mut Sometimes,
 }
 
@@ -150,15 +153,18 @@ impl<'a> Run<'a> {
         self.pops.iter().filter(served).count()
     }
 
-    fn inside(&self) -> usize {
-        self.model.stored.len() + self.given()
+    fn is_full(&self) -> bool {
+        self.model.stored.len() >= self.model.capacity
+    }
+
+    fn is_drained(&self) -> bool {
+        self.model.closed && self.model.stored.is_empty() && self.given() == 0
     }
 
     /// Does whatever can be done, in the model.
     fn settle(&mut self) {
         loop {
-            let inside = self.inside();
-            let drained = self.model.closed && inside == 0;
+            let (full, drained) = (self.is_full(), self.is_drained());
             let push = self
                 .pushes
                 .iter_mut()
@@ -166,7 +172,7 @@ impl<'a> Run<'a> {
             let pop = self.pops.iter_mut().find(|pop| pop.stand == Stand::Waits);
             match (push, pop) {
                 (Some(push), _) if self.model.closed => push.stand = Stand::Ended,
-                (Some(push), _) if inside < self.model.capacity => {
+                (Some(push), _) if !full => {
                     push.stand = Stand::Served(push.item);
                     self.model.stored.push_back(push.item);
                 }
@@ -249,7 +255,7 @@ impl<'a> Run<'a> {
         if self.model.closed {
             assert_eq!(polled, Poll::Ready(Err(item)));
             self.seen.push(item);
-        } else if self.inside() < self.model.capacity {
+        } else if !self.is_full() {
             assert!(matches!(polled, Poll::Ready(Ok(()))));
             self.model.stored.push_back(item);
             self.settle();
@@ -268,7 +274,7 @@ impl<'a> Run<'a> {
         if self.model.closed {
             assert!(matches!(pushed, Err(TryPushError::Closed(back)) if back == item));
             self.seen.push(item);
-        } else if self.inside() < self.model.capacity {
+        } else if !self.is_full() {
             pushed.unwrap();
             self.model.stored.push_back(item);
             self.settle();
@@ -289,7 +295,7 @@ impl<'a> Run<'a> {
         let polled = real.poll();
         if let Some(first) = self.model.stored.pop_front() {
             assert_eq!(polled, Poll::Ready(self.take(take, first)));
-        } else if self.model.closed && self.inside() == 0 {
+        } else if self.is_drained() {
             assert_eq!(polled, Poll::Ready(Vec::new()));
         } else {
             assert_eq!(polled, Poll::Pending);
@@ -306,7 +312,7 @@ impl<'a> Run<'a> {
         if let Some(first) = self.model.stored.pop_front() {
             let expected = self.take(take, first).pop();
             assert_eq!(popped.ok(), expected);
-        } else if self.model.closed && self.inside() == 0 {
+        } else if self.is_drained() {
             assert_eq!(popped, Err(TryPopError::Closed));
         } else {
             assert_eq!(popped, Err(TryPopError::Empty));
@@ -330,6 +336,9 @@ impl<'a> Run<'a> {
                 self.sometimes.item_went_on += 1;
             } else {
                 self.sometimes.item_went_back += 1;
+                self.went_back += 1;
+                let over = self.model.stored.len() > self.model.capacity;
+                self.sometimes.over_capacity += usize::from(over);
             }
         }
     }
@@ -416,10 +425,11 @@ impl<'a> Run<'a> {
 
     /// The queue is what the model is; who was served was woken, once, and nobody else was.
     fn check(&self) {
-        assert_eq!(self.queue.len(), self.inside());
-        assert!(self.queue.len() <= self.model.capacity);
-        assert_eq!(self.queue.is_full(), self.inside() == self.model.capacity);
-        assert_eq!(self.queue.is_empty(), self.inside() == 0);
+        let stored = self.model.stored.len();
+        assert_eq!(self.queue.len(), stored);
+        assert!(stored.saturating_sub(self.went_back) <= self.model.capacity);
+        assert_eq!(self.queue.is_full(), self.is_full());
+        assert_eq!(self.queue.is_empty(), stored == 0);
         assert_eq!(self.queue.is_closed(), self.model.closed);
         for pop in &self.pops {
             assert_eq!(pop.real.woken(), usize::from(pop.stand != Stand::Waits));
@@ -468,6 +478,7 @@ fn schedule(
         pops: VecDeque::new(),
         pushed: 0,
         seen: Vec::new(),
+        went_back: 0,
         sometimes,
     };
     for step in steps {

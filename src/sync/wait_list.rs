@@ -105,6 +105,31 @@ impl<D> WaitList<D> {
         Some((entry.waker.take(), &mut entry.data))
     }
 
+    /// Takes everybody off the queue and forgets their entries, for owners that can tell by
+    /// themselves which keys are void then. Takes no longer for many than for a few.
+    pub(crate) fn take_all(&mut self) -> AllWakers<D> {
+        let mut few = Wakers::default();
+        let mut many = WaitList::new();
+        if self.entries.len() > KEPT {
+            many.entries = std::mem::take(&mut self.entries);
+            many.ends = self.ends.take();
+        } else {
+            few.extend(self.drain());
+        }
+        AllWakers { few, many }
+    }
+
+    /// Removes the first in the queue, again and again.
+    fn drain(&mut self) -> impl Iterator<Item = Waker> {
+        let mut next = self.ends.take().map(|(first, _)| first);
+        std::iter::from_fn(move || {
+            let entry = self.entries.remove(next?);
+            next = entry.links.and_then(|links| links.after);
+            Some(entry.waker)
+        })
+        .flatten()
+    }
+
     /// Whether the waiter was taken off the queue.
     pub(crate) fn is_served(&self, key: &Key) -> bool {
         self.entries[key.0].links.is_none()
@@ -191,6 +216,21 @@ pub(crate) struct Removed<D = ()> {
     /// To be dropped outside the lock.
     pub(crate) waker: Option<Waker>,
     pub(crate) data: D,
+}
+
+/// All who queued.
+#[must_use = "wake them outside the lock"]
+pub(crate) struct AllWakers<D> {
+    few: Wakers,
+    many: WaitList<D>,
+}
+
+impl<D> AllWakers<D> {
+    /// Wakes them in the order in which they came.
+    pub(crate) fn wake(mut self) {
+        self.few.wake();
+        wake_all(self.many.drain());
+    }
 }
 
 /// Whom to wake once the lock is released. The first is kept without an allocation.

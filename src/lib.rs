@@ -43,6 +43,7 @@ mod primitives;
 
 #[cfg(feature = "http")]
 pub mod http;
+pub mod queue;
 pub mod runtime;
 mod set;
 #[cfg(feature = "signal")]
@@ -53,6 +54,7 @@ pub mod stream;
 pub mod sync;
 pub mod task;
 
+pub use queue::Queue;
 pub use runtime::Runtime;
 pub use stream::{concurrent, try_concurrent};
 pub use task::{CancellationToken, Task};

@@ -1,9 +1,15 @@
 //! Behaviour through the public API, one module per concept, on the deterministic runtime.
 
 mod auto_traits;
+mod event;
 #[cfg(feature = "http")]
 mod fan_out;
 mod limit;
+mod once;
+mod polled;
+mod queue;
+mod queue_model;
+mod random;
 mod rate_limit;
 mod sim;
 mod sim_orders;

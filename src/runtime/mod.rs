@@ -44,7 +44,7 @@ use std::future::Future;
 use std::num::NonZeroUsize;
 use std::panic::Location;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -114,6 +114,30 @@ pub trait Spawner: Send + Sync + 'static {
     fn parallelism(&self) -> NonZeroUsize {
         available_parallelism()
     }
+
+    /// Whether the task that is polled on this thread has used up its share and ought to yield.
+    #[doc(hidden)]
+    fn should_yield(&self) -> bool {
+        false
+    }
+
+    /// Has the task of `cx` polled again once others had their turn.
+    #[doc(hidden)]
+    fn yield_now(&self, cx: &mut Context<'_>) {
+        cx.waker().wake_by_ref();
+    }
+
+    /// Called by a task that has just woken another which must not wait for it, for a scheduler
+    /// that keeps the task woken last for the thread it was woken on.
+    #[doc(hidden)]
+    fn bump(&self) {}
+
+    /// Which of `ready` children of a group is to be polled next, the oldest being nought.
+    #[doc(hidden)]
+    fn choose(&self, ready: usize) -> usize {
+        let _ = ready;
+        0
+    }
 }
 
 /// Tells the time and sleeps. One of the two traits behind a [`Runtime`].
@@ -154,6 +178,8 @@ struct Inner {
     spawner: Arc<dyn Spawner>,
     sleeper: Arc<dyn Sleeper>,
     unobserved: Arc<Hook>,
+    /// Asked for often, and slow to find out on some.
+    parallelism: OnceLock<NonZeroUsize>,
 }
 
 pub(crate) type Hook = dyn Fn(Unobserved) + Send + Sync;
@@ -166,6 +192,7 @@ impl Runtime {
                 spawner: Arc::new(spawner),
                 sleeper: Arc::new(sleeper),
                 unobserved: Arc::new(|unobserved| eprintln!("untethered: {unobserved}")),
+                parallelism: OnceLock::new(),
             }),
         }
     }
@@ -220,7 +247,10 @@ impl Runtime {
 
     /// How many tasks can run at the same moment.
     pub fn parallelism(&self) -> NonZeroUsize {
-        self.inner.spawner.parallelism()
+        *self
+            .inner
+            .parallelism
+            .get_or_init(|| self.inner.spawner.parallelism())
     }
 
     /// The same runtime with `hook` for panics that no handle can report.
@@ -234,12 +264,34 @@ impl Runtime {
                 spawner: self.inner.spawner.clone(),
                 sleeper: self.inner.sleeper.clone(),
                 unobserved: Arc::new(hook),
+                parallelism: self.inner.parallelism.clone(),
             }),
         }
     }
 
     pub(crate) fn hook(&self) -> Arc<Hook> {
         self.inner.unobserved.clone()
+    }
+
+    /// Starts a task that has no handle. `task` never unwinds.
+    pub(crate) fn spawn_driver(&self, task: BoxFuture<'static, ()>) {
+        self.inner.spawner.spawn(task);
+    }
+
+    pub(crate) fn should_yield(&self) -> bool {
+        self.inner.spawner.should_yield()
+    }
+
+    pub(crate) fn yield_now(&self, cx: &mut Context<'_>) {
+        self.inner.spawner.yield_now(cx);
+    }
+
+    pub(crate) fn bump(&self) {
+        self.inner.spawner.bump();
+    }
+
+    pub(crate) fn choose(&self, ready: usize) -> usize {
+        self.inner.spawner.choose(ready)
     }
 }
 

@@ -30,13 +30,13 @@ pub(super) trait Owner: Send + Sync + 'static {
     fn has_children(&self) -> bool;
 
     /// The runtime is gone: whatever is pushed from now on is dropped.
-    fn runtime_gone(&self);
+    fn runtime_gone(self: Arc<Self>);
 }
 
 /// The queues of what is ready, and who takes from them.
-pub(super) struct Executor<J, O> {
+pub(super) struct Executor<J> {
     runtime: Runtime,
-    owner: Weak<O>,
+    owner: Weak<dyn Owner>,
     /// `CALLING`, `DEAD`, and for each driver whether it exists and whether it is parked.
     word: AtomicUsize,
     /// What was made ready elsewhere than in a driver.
@@ -92,9 +92,9 @@ crate::primitives::thread_local! {
     static HERE: std::cell::Cell<Option<(usize, usize)>> = std::cell::Cell::new(None);
 }
 
-impl<J: Job, O: Owner> Executor<J, O> {
+impl<J: Job> Executor<J> {
     /// At most `most` drivers; nought stands for as many as the runtime runs at once.
-    pub(super) fn new(runtime: Runtime, owner: Weak<O>, most: usize) -> Self {
+    pub(super) fn new(runtime: Runtime, owner: Weak<dyn Owner>, most: usize) -> Self {
         Self {
             runtime,
             owner,
@@ -140,6 +140,13 @@ impl<J: Job, O: Owner> Executor<J, O> {
             self.wake(idle.trailing_zeros() as usize);
             idle &= idle - 1;
         }
+    }
+
+    /// Makes the places of all drivers: the model checker does not know that `OnceLock`
+    /// synchronises.
+    #[cfg(untethered_loom)]
+    pub(super) fn grow(&self) {
+        self.place(self.most() - 1);
     }
 
     fn address(&self) -> usize {
@@ -377,10 +384,11 @@ impl<J: Job, O: Owner> Executor<J, O> {
     /// The runtime takes no more tasks.
     fn die(&self) {
         self.word.fetch_or(DEAD, Ordering::SeqCst);
-        self.clear();
+        // First, so that the children that are dropped know why.
         if let Some(owner) = self.owner.upgrade() {
             owner.runtime_gone();
         }
+        self.clear();
     }
 
     /// Drops all jobs, none of them under a lock.
@@ -459,8 +467,8 @@ impl<J> Place<J> {
 }
 
 /// The task of the runtime that polls children.
-struct Driver<J: Job, O: Owner> {
-    executor: Arc<Executor<J, O>>,
+struct Driver<J: Job> {
+    executor: Arc<Executor<J>>,
     index: usize,
     polled: bool,
     ended: bool,
@@ -468,9 +476,9 @@ struct Driver<J: Job, O: Owner> {
     turn: u32,
 }
 
-impl<J: Job, O: Owner> Unpin for Driver<J, O> {}
+impl<J: Job> Unpin for Driver<J> {}
 
-impl<J: Job, O: Owner> Future for Driver<J, O> {
+impl<J: Job> Future for Driver<J> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -503,7 +511,7 @@ impl<J: Job, O: Owner> Future for Driver<J, O> {
     }
 }
 
-impl<J: Job, O: Owner> Drop for Driver<J, O> {
+impl<J: Job> Drop for Driver<J> {
     fn drop(&mut self) {
         if self.ended {
             return;

@@ -44,7 +44,7 @@ impl Sleeper for NoClock {
 
 /// Counts its children; tells who waits when the last is gone.
 struct Children {
-    executor: std::sync::OnceLock<Arc<Executor<Child, Children>>>,
+    executor: std::sync::OnceLock<Arc<Executor<Child>>>,
     alive: AtomicUsize,
     ran: AtomicUsize,
     waiter: AtomicWaker,
@@ -55,7 +55,7 @@ impl Owner for Children {
         self.alive.load(Ordering::SeqCst) > 0
     }
 
-    fn runtime_gone(&self) {}
+    fn runtime_gone(self: Arc<Self>) {}
 }
 
 struct Child {
@@ -97,14 +97,15 @@ impl Children {
         };
         let executor = Executor::new(
             Runtime::new(threads, NoClock),
-            Arc::downgrade(&owner) as Weak<Self>,
+            Arc::downgrade(&owner) as Weak<dyn Owner>,
             drivers,
         );
+        executor.grow();
         owner.executor.set(Arc::new(executor)).ok();
         owner
     }
 
-    fn executor(&self) -> &Arc<Executor<Child, Self>> {
+    fn executor(&self) -> &Arc<Executor<Child>> {
         self.executor.get().expect("set when it was made")
     }
 

@@ -273,6 +273,14 @@ impl Runtime {
         self.inner.unobserved.clone()
     }
 
+    pub(crate) fn report_unobserved(&self, payload: Box<dyn Any + Send>) {
+        report_unobserved(&*self.inner.unobserved, payload);
+    }
+
+    pub(crate) fn report(&self, unobserved: Unobserved) {
+        quiet(|| (self.inner.unobserved)(unobserved));
+    }
+
     /// Starts a task that has no handle. `task` never unwinds.
     pub(crate) fn spawn_driver(&self, task: BoxFuture<'static, ()>) {
         self.inner.spawner.spawn(task);
@@ -303,20 +311,58 @@ impl fmt::Debug for Runtime {
 
 /// Hands `payload` to `hook`. A panic of the hook is dropped.
 pub(crate) fn report_unobserved(hook: &Hook, payload: Box<dyn Any + Send>) {
-    quiet(|| hook(Unobserved { payload }));
+    quiet(|| hook(Unobserved::panic(payload)));
 }
 
-/// A panic of a task whose handle was dropped or detached.
+/// What went wrong in a task and has nobody to take it.
 ///
-/// Goes to the hook of [`Runtime::on_unobserved`].
+/// A panic of a task whose handle was dropped or detached, or a failure of a
+/// [`Group`](crate::group::Group) that has no other owner. Goes to the hook of
+/// [`Runtime::on_unobserved`].
 pub struct Unobserved {
-    payload: Box<dyn Any + Send>,
+    what: What,
+}
+
+enum What {
+    Panic(Box<dyn Any + Send>),
+    /// The error, and which task it comes from.
+    Error(String, Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl Unobserved {
-    /// What the task panicked with.
+    pub(crate) fn error(
+        task: String,
+        error: Box<dyn std::error::Error + Send + Sync>,
+    ) -> Self {
+        Self {
+            what: What::Error(task, error),
+        }
+    }
+
+    pub(crate) fn panic(payload: Box<dyn Any + Send>) -> Self {
+        Self {
+            what: What::Panic(payload),
+        }
+    }
+
+    /// What the task panicked with; the boxed error if it returned one.
     pub fn into_panic(self) -> Box<dyn Any + Send> {
-        self.payload
+        match self.what {
+            What::Panic(payload) => payload,
+            What::Error(_, error) => Box::new(error),
+        }
+    }
+
+    /// The error the task returned.
+    ///
+    /// # Errors
+    ///
+    /// Gives itself back if the task panicked.
+    pub fn into_error(self) -> Result<Box<dyn std::error::Error + Send + Sync>, Self> {
+        match self.what {
+            What::Error(_, error) => Ok(error),
+            What::Panic(_) => Err(self),
+        }
     }
 }
 
@@ -330,10 +376,15 @@ impl fmt::Debug for Unobserved {
 
 impl fmt::Display for Unobserved {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a task that nobody waits for panicked")?;
-        match crate::task::panic_message(&*self.payload) {
-            Some(message) => write!(f, ": {message}"),
-            None => Ok(()),
+        match &self.what {
+            What::Panic(payload) => {
+                f.write_str("a task that nobody waits for panicked")?;
+                match crate::task::panic_message(&**payload) {
+                    Some(message) => write!(f, ": {message}"),
+                    None => Ok(()),
+                }
+            }
+            What::Error(task, error) => write!(f, "{task} failed: {error}"),
         }
     }
 }

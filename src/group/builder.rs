@@ -38,6 +38,7 @@ mod sealed {
 }
 
 /// Where a new group begins.
+#[allow(missing_debug_implementations, reason = "nobody can name it")]
 pub struct Start<E> {
     from: From,
     /// To be inherited.
@@ -62,7 +63,12 @@ impl<E: Send + 'static> Start<E> {
         Self {
             from: From::Group {
                 node: door.node.clone(),
-                who: door.who,
+                // Work in a shield may begin after the cancel that the shield holds off.
+                who: if member.is_some() {
+                    Who::CleanUp
+                } else {
+                    door.who
+                },
                 member,
             },
             policy: door.failures.policy.clone(),

@@ -86,7 +86,7 @@ impl<O: Send + 'static> Verdict<O> for ToHandle {
 pub(super) enum Slot {
     Free,
     Waiting(AcquireOwned),
-    Held(OwnedPermit),
+    Held(#[expect(dead_code, reason = "gives the slot back when dropped")] OwnedPermit),
 }
 
 impl Slot {

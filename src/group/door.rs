@@ -1,15 +1,18 @@
 //! The one way into a group, under every handle that can spawn.
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::panic::Location;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use super::child::{self, Slot, ToHandle, Verdict};
 use super::failure::{Failures, ToGroup};
 use super::handle::Handle;
 use super::member::{self, Member, OnCancel};
 use super::node::{Label, Name, Node, Who};
+use super::state::Wait;
 use crate::task::catch_drop;
 
 pub(super) struct Door<E> {
@@ -108,6 +111,35 @@ impl<E: Send + 'static> Door<E> {
             },
         };
         let label = Options::new(None).label;
+        child::spawn(&self.node, self.who, label, slot, future, ToHandle)
+            .map_err(TrySpawnError::Closed)
+    }
+
+    /// Waits for a slot, or for the group to close.
+    pub(super) async fn spawn_when_free<F>(
+        &self,
+        future: F,
+    ) -> Result<Handle<F::Output>, TrySpawnError<F>>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let label = Options::new(None).label;
+        let slot = match &self.node.setup.limit {
+            None => Slot::Free,
+            Some(limit) => {
+                let mut closing = Wait::new(&self.node, false);
+                let mut wait = pin!(limit.acquire_owned());
+                let permit = poll_fn(|cx| match closing.poll(cx) {
+                    Poll::Ready(()) => Poll::Ready(None),
+                    Poll::Pending => wait.as_mut().poll(cx).map(Some),
+                });
+                match permit.await {
+                    Some(permit) => Slot::Held(permit),
+                    None => return Err(TrySpawnError::Closed(future)),
+                }
+            }
+        };
         child::spawn(&self.node, self.who, label, slot, future, ToHandle)
             .map_err(TrySpawnError::Closed)
     }

@@ -173,6 +173,24 @@ impl<E: Send + 'static> Group<E> {
         self.door.try_spawn(future)
     }
 
+    /// Waits for a slot under the limit, then starts `future`; gives it back if the group closes
+    /// first.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the returned future drops `future` unrun and gives up its place.
+    ///
+    /// # Errors
+    ///
+    /// [`TrySpawnError::Closed`] if the group takes no more.
+    pub async fn spawn_when_free<F>(&self, future: F) -> Result<Handle<F::Output>, TrySpawnError<F>>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.door.spawn_when_free(future).await
+    }
+
     /// A group that closes, and is cancelled, with this one, but not the other way round.
     ///
     /// It does with failures what this one does; [`Group::builder`] with this group can say

@@ -17,12 +17,6 @@ pub(super) fn of<E: Send + 'static>(
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClosedError(());
 
-impl ClosedError {
-    pub(super) fn new() -> Self {
-        Self(())
-    }
-}
-
 impl fmt::Display for ClosedError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the group takes no more tasks")

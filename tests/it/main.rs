@@ -3,6 +3,7 @@
 mod auto_traits;
 #[cfg(feature = "http")]
 mod fan_out;
+mod group;
 mod limit;
 mod rate_limit;
 mod sim;

@@ -189,7 +189,7 @@ impl Host {
         let solo = Arc::new(Solo { node: node.clone() });
         let owner = Arc::downgrade(&solo) as Weak<dyn Owner>;
         Self {
-            executor: Arc::new(Executor::new(node.runtime().clone(), owner, 1)),
+            executor: Arc::new(Executor::new(node.runtime().clone(), owner, Some(1))),
             keep: Some(solo),
         }
     }

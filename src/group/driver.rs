@@ -44,8 +44,8 @@ pub(super) struct Executor<J> {
     /// The place of driver nought. Most groups never need another.
     first: Place<J>,
     others: OnceLock<Box<[Place<J>]>>,
-    /// How many drivers there may be. Nought: as many as the runtime runs at once.
-    most: usize,
+    /// How many drivers there may be. Asked of the runtime when a second one could be needed.
+    most: OnceLock<usize>,
 }
 
 /// A driver was called and has not begun to look yet.
@@ -93,8 +93,8 @@ crate::primitives::thread_local! {
 }
 
 impl<J: Job> Executor<J> {
-    /// At most `most` drivers; nought stands for as many as the runtime runs at once.
-    pub(super) fn new(runtime: Runtime, owner: Weak<dyn Owner>, most: usize) -> Self {
+    /// At most `most` drivers; by default as many as the runtime runs at once.
+    pub(super) fn new(runtime: Runtime, owner: Weak<dyn Owner>, most: Option<usize>) -> Self {
         Self {
             runtime,
             owner,
@@ -102,7 +102,7 @@ impl<J: Job> Executor<J> {
             outside: Queue::new(),
             first: Place::new(),
             others: OnceLock::new(),
-            most,
+            most: most.map_or_else(OnceLock::new, OnceLock::from),
         }
     }
 
@@ -154,10 +154,9 @@ impl<J: Job> Executor<J> {
     }
 
     fn most(&self) -> usize {
-        match self.most {
-            0 => self.runtime.parallelism().get().min(MOST),
-            most => most.min(MOST),
-        }
+        *self
+            .most
+            .get_or_init(|| self.runtime.parallelism().get().min(MOST))
     }
 
     fn place(&self, index: usize) -> &Place<J> {

@@ -98,7 +98,7 @@ impl Children {
         let executor = Executor::new(
             Runtime::new(threads, NoClock),
             Arc::downgrade(&owner) as Weak<dyn Owner>,
-            drivers,
+            Some(drivers),
         );
         executor.grow();
         owner.executor.set(Arc::new(executor)).ok();

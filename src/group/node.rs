@@ -177,7 +177,7 @@ impl Node {
     /// A group of its own.
     pub(super) fn root(runtime: &Runtime, setup: Setup) -> Arc<Self> {
         Arc::new_cyclic(|node: &Weak<Self>| {
-            let executor = Arc::new(Executor::new(runtime.clone(), node.clone(), 0));
+            let executor = Arc::new(Executor::new(runtime.clone(), node.clone(), None));
             Self::new(executor, setup, None)
         })
     }

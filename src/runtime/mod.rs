@@ -44,7 +44,7 @@ use std::future::Future;
 use std::num::NonZeroUsize;
 use std::panic::Location;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -178,8 +178,6 @@ struct Inner {
     spawner: Arc<dyn Spawner>,
     sleeper: Arc<dyn Sleeper>,
     unobserved: Arc<Hook>,
-    /// Asked for often, and slow to find out on some.
-    parallelism: OnceLock<NonZeroUsize>,
 }
 
 pub(crate) type Hook = dyn Fn(Unobserved) + Send + Sync;
@@ -192,7 +190,6 @@ impl Runtime {
                 spawner: Arc::new(spawner),
                 sleeper: Arc::new(sleeper),
                 unobserved: Arc::new(|unobserved| eprintln!("untethered: {unobserved}")),
-                parallelism: OnceLock::new(),
             }),
         }
     }
@@ -247,10 +244,7 @@ impl Runtime {
 
     /// How many tasks can run at the same moment.
     pub fn parallelism(&self) -> NonZeroUsize {
-        *self
-            .inner
-            .parallelism
-            .get_or_init(|| self.inner.spawner.parallelism())
+        self.inner.spawner.parallelism()
     }
 
     /// The same runtime with `hook` for panics that no handle can report.
@@ -264,7 +258,6 @@ impl Runtime {
                 spawner: self.inner.spawner.clone(),
                 sleeper: self.inner.sleeper.clone(),
                 unobserved: Arc::new(hook),
-                parallelism: self.inner.parallelism.clone(),
             }),
         }
     }

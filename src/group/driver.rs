@@ -249,12 +249,16 @@ impl<J: Job> Executor<J> {
             self.share(more);
             return Some(job);
         }
-        self.fetch_outside(own);
-        let found = own.pop(&self.runtime).or_else(|| {
+        // A single one need not go through our queue.
+        if self.outside.len.load(Ordering::Relaxed) > 1 {
+            self.fetch_outside(own);
+        } else if let Some((job, more)) = self.outside.pop(&self.runtime) {
+            self.share(more);
+            return Some(job);
+        } else {
             self.rob_another(index, own);
-            own.pop(&self.runtime)
-        });
-        let (job, more) = found?;
+        }
+        let (job, more) = own.pop(&self.runtime)?;
         self.share(more);
         Some(job)
     }
@@ -308,9 +312,6 @@ impl<J: Job> Executor<J> {
 
     /// Driver `index` has nothing to do: parks it or ends it, unless something came meanwhile.
     fn rest(self: &Arc<Self>, index: usize, cx: &Context<'_>) -> Rest {
-        if !self.needs_driver() {
-            return self.end(index);
-        }
         let mut slot = self.place(index).waker.lock();
         let old = match &mut *slot {
             Some(waker) if waker.will_wake(cx.waker()) => None,

@@ -41,6 +41,7 @@ struct Readme;
 
 mod primitives;
 
+pub mod group;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod queue;

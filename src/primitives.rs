@@ -4,9 +4,13 @@
 
 #[cfg(not(untethered_loom))]
 pub(crate) use std::sync::{MutexGuard, atomic};
+#[cfg(not(untethered_loom))]
+pub(crate) use std::thread_local;
 
 #[cfg(untethered_loom)]
 pub(crate) use loom::sync::{MutexGuard, atomic};
+#[cfg(untethered_loom)]
+pub(crate) use loom::thread_local;
 
 /// Per thread, also where the model checker plays the threads.
 #[cfg(untethered_loom)]

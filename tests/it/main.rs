@@ -4,6 +4,7 @@ mod auto_traits;
 mod event;
 #[cfg(feature = "http")]
 mod fan_out;
+mod group;
 mod limit;
 mod once;
 mod polled;

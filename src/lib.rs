@@ -52,6 +52,7 @@ pub mod sim;
 pub mod stream;
 pub mod sync;
 pub mod task;
+pub mod time;
 
 pub use runtime::Runtime;
 pub use stream::{concurrent, try_concurrent};

@@ -12,4 +12,6 @@ mod stream_on_runtime;
 mod support;
 mod task;
 mod task_panics;
+mod time_timeout;
+mod time_timer;
 mod token;

@@ -39,6 +39,7 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+pub mod combine;
 mod primitives;
 
 #[cfg(feature = "http")]

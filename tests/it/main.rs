@@ -3,6 +3,7 @@
 mod auto_traits;
 #[cfg(feature = "http")]
 mod fan_out;
+mod combine_gather;
 mod combine_race;
 mod limit;
 mod rate_limit;

@@ -66,8 +66,7 @@ where
         attempts: attempts.into_entrants().fuse(),
         running: Set::new(),
         delay,
-        next: None,
-        rt: rt.clone(),
+        next: rt.sleep(Duration::ZERO),
         limit: DEFAULT_LIMIT,
         started: 0,
         extra: None,
@@ -92,11 +91,10 @@ pin_project! {
         // Not pinned: an iterator is called by reference.
         attempts: Fuse<I>,
         running: Set<I::Item>,
-        rt: Runtime,
         delay: Duration,
-        // When the next attempt is due. `None` while it does not depend on time.
+        // When the next attempt is due.
         #[pin]
-        next: Option<Sleep>,
+        next: Sleep,
         limit: NonZeroUsize,
         started: usize,
         extra: Option<Limit>,
@@ -194,10 +192,8 @@ where
                     if this.running.len() >= this.limit.get() {
                         break;
                     }
-                    if let Some(next) = this.next.as_mut().as_pin_mut() {
-                        if next.poll(cx).is_pending() {
-                            break;
-                        }
+                    if this.next.as_mut().poll(cx).is_pending() {
+                        break;
                     }
                     let permit = match this.extra {
                         Some(extra) if this.running.len() > 0 => {
@@ -221,7 +217,7 @@ where
                     let index = *this.started;
                     *this.started += 1;
                     this.permits.extend(permit.map(|permit| (index, permit)));
-                    this.next.set(Some(this.rt.sleep(*this.delay)));
+                    this.next.reset(*this.delay);
                     match this.running.enter(index, attempt) {
                         Poll::Ready(result) => (index, result),
                         Poll::Pending => continue,
@@ -241,7 +237,7 @@ where
                         return Poll::Ready(Some(Err(Intolerable)));
                     }
                     // The next one need not wait any more.
-                    this.next.set(None);
+                    this.next.reset(Duration::ZERO);
                 }
             }
         }

@@ -45,7 +45,7 @@ pub use self::entrants::{
 };
 pub use self::gather::{Gather, GatherUntil, TryGather, TryGatherUntil, gather, try_gather};
 pub use self::hedge::{Hedge, hedge};
-pub use self::quorum::{Fallible, Quorate, Quorum, QuorumError, quorum, quorum_nonzero};
+pub use self::quorum::{Fallible, Indexed, Quorate, Quorum, QuorumError, quorum, quorum_nonzero};
 pub use self::race::{IntoRace, Race, Racers, race};
 pub use self::race_ok::{Failures, RaceOk, Success, race_ok};
 pub use self::wait::{Until, Wait, WaitSet, wait};

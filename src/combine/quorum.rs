@@ -153,6 +153,9 @@ impl<F: Fallible> fmt::Debug for Quorum<F> {
     }
 }
 
+/// Values, each with the index of the future that gave it, in the order in which they came.
+pub type Indexed<T> = Vec<(usize, T)>;
+
 /// Enough successes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quorate<T, E> {
@@ -201,7 +204,7 @@ impl<T, E> QuorumError<T, E> {
     }
 
     /// Successes and failures.
-    pub fn into_parts(self) -> (Vec<(usize, T)>, Vec<(usize, E)>) {
+    pub fn into_parts(self) -> (Indexed<T>, Indexed<E>) {
         (self.successes, self.failures)
     }
 }
@@ -281,9 +284,7 @@ impl<F: Fallible> Ballot<F> {
             None => std::task::ready!(self.poll_verdict(cx)),
         };
         if let Some(grace) = &mut self.grace {
-            if !grace.has_begun() {
-                grace.begin();
-            }
+            grace.begin();
             self.pack.poll(cx, |_, _| ControlFlow::Continue(()));
             if self.pack.len() > 0 && grace.poll_over(cx).is_pending() {
                 return Poll::Pending;

@@ -130,9 +130,7 @@ impl<R: Racers> Future for Race<R> {
             *this.stage = Stage::Won(won);
         }
         if let Some(grace) = this.grace {
-            if !grace.has_begun() {
-                grace.begin();
-            }
+            grace.begin();
             let ended = this.racers.as_mut().poll_rest(cx);
             if ended.is_pending() && grace.poll_over(cx).is_pending() {
                 return Poll::Pending;

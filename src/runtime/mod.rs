@@ -330,6 +330,11 @@ impl Sleep {
         self.timer = Timer::Unarmed;
     }
 
+    /// The present moment by the clock it goes by.
+    pub(crate) fn now(&self) -> Instant {
+        self.sleeper.now()
+    }
+
     /// Moves the deadline to `deadline`.
     pub fn reset_at(&mut self, deadline: Instant) {
         self.deadline = Some(deadline);

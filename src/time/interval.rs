@@ -57,7 +57,6 @@ pub fn interval_at(rt: &Runtime, start: Instant, period: Duration) -> Interval {
 /// Also a [`Stream`] without an end. Take [`Timer`](super::Timer) for something that is to be
 /// done every period by itself.
 pub struct Interval {
-    rt: Runtime,
     period: Duration,
     missed: MissedTicks,
     /// When the next tick is due. `None` is never.
@@ -94,7 +93,6 @@ impl Interval {
     pub fn try_new(rt: &Runtime, start: Instant, period: Duration) -> Result<Self, InvalidPeriod> {
         InvalidPeriod::check(period)?;
         Ok(Self {
-            rt: rt.clone(),
             period,
             missed: MissedTicks::default(),
             due: Some(start),
@@ -126,8 +124,8 @@ impl Interval {
         std::task::ready!(Pin::new(&mut self.sleep).poll(cx));
         self.due = match self.missed {
             MissedTicks::Burst => due.checked_add(self.period),
-            MissedTicks::Delay => self.rt.now().checked_add(self.period),
-            MissedTicks::Skip => next_after(due, self.period, self.rt.now()),
+            MissedTicks::Delay => self.sleep.now().checked_add(self.period),
+            MissedTicks::Skip => next_after(due, self.period, self.sleep.now()),
         };
         if let Some(next) = self.due {
             self.sleep.reset_at(next);
@@ -137,7 +135,7 @@ impl Interval {
 
     /// Makes the next tick come a period from now, and the others a period after it.
     pub fn reset(&mut self) {
-        self.due = self.rt.now().checked_add(self.period);
+        self.due = self.sleep.now().checked_add(self.period);
         if let Some(due) = self.due {
             self.sleep.reset_at(due);
         }

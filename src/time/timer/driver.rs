@@ -9,7 +9,7 @@ use pin_project_lite::pin_project;
 
 use super::{Cause, Overlap, Tick, TickFailure, TimerBuilder};
 use crate::primitives::atomic::{AtomicU64, Ordering};
-use crate::runtime::Runtime;
+use crate::runtime::{Hook, report_unobserved};
 use crate::task::{CancellationToken, JoinError, Task, catch};
 use crate::time::interval::next_after;
 use crate::time::timeout_at;
@@ -52,7 +52,7 @@ where
         hook: H,
     ) -> Self {
         let report = Report {
-            rt: options.rt.clone(),
+            unobserved: options.rt.hook(),
             hook: Arc::new(hook),
         };
         Self {
@@ -237,14 +237,15 @@ where
 
 /// Tells of ticks that failed.
 struct Report<H> {
-    rt: Runtime,
+    /// Of the runtime, which the ticks must not keep alive.
+    unobserved: Arc<Hook>,
     hook: Arc<H>,
 }
 
 impl<H> Clone for Report<H> {
     fn clone(&self) -> Self {
         Self {
-            rt: self.rt.clone(),
+            unobserved: self.unobserved.clone(),
             hook: self.hook.clone(),
         }
     }
@@ -263,7 +264,7 @@ impl<H> Report<H> {
         H: Fn(TickFailure<E>),
     {
         if let Err(payload) = catch(|| (self.hook)(TickFailure { number, cause })) {
-            self.rt.report_unobserved(payload);
+            report_unobserved(&*self.unobserved, payload);
         }
     }
 }

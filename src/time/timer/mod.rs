@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use self::driver::Driver;
 use super::InvalidPeriod;
 use crate::primitives::atomic::{AtomicU64, Ordering};
-use crate::runtime::Runtime;
+use crate::runtime::{Runtime, report_unobserved};
 use crate::task::{CancellationToken, Task, panic_message};
 
 /// A callback run every period, as tasks of a runtime.
@@ -124,7 +124,7 @@ impl Timer {
     }
 
     /// Lets the timer go on without a handle, until its [token](TimerBuilder::token) asks it to
-    /// stop or its runtime ends.
+    /// stop or its runtime ends. It holds a handle of the runtime.
     pub fn detach(mut self) {
         if let Some(driver) = self.driver.take() {
             driver.detach();
@@ -260,7 +260,7 @@ impl TimerBuilder {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let rt = self.rt.clone();
+        let unobserved = self.rt.hook();
         self.start_fallible(
             move |tick| {
                 let tick = call(tick);
@@ -271,7 +271,7 @@ impl TimerBuilder {
             },
             move |failure: TickFailure<std::convert::Infallible>| {
                 let Err(payload) = failure.into_error();
-                rt.report_unobserved(payload);
+                report_unobserved(&*unobserved, payload);
             },
         )
     }

@@ -39,6 +39,7 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+pub mod combine;
 mod primitives;
 
 pub mod group;
@@ -54,6 +55,7 @@ pub mod sim;
 pub mod stream;
 pub mod sync;
 pub mod task;
+pub mod time;
 
 pub use queue::Queue;
 pub use runtime::Runtime;

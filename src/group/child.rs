@@ -29,7 +29,9 @@ impl<T> Output<T> {
     }
 
     pub(super) fn take(mut self) -> Result<T, JoinError> {
-        self.result.take().expect("only this takes it, and consumes the output")
+        self.result
+            .take()
+            .expect("only this takes it, and consumes the output")
     }
 }
 
@@ -128,19 +130,25 @@ where
 {
     let host = Host::of(node, node.setup.isolated);
     let parts = (future, verdict, slot, host);
-    let added = node.add(who, label, None, parts, |(future, verdict, slot, host), id| {
-        let Host { executor, keep } = host;
-        let child = Plain {
-            future: Some(future),
-            verdict,
-            slot,
-            node: Some(node.clone()),
-            id,
-            _host: keep,
-        };
-        let (runnable, task) = run_on(executor, child);
-        (runnable.waker(), (runnable, task))
-    });
+    let added = node.add(
+        who,
+        label,
+        None,
+        parts,
+        |(future, verdict, slot, host), id| {
+            let Host { executor, keep } = host;
+            let child = Plain {
+                future: Some(future),
+                verdict,
+                slot,
+                node: Some(node.clone()),
+                id,
+                _host: keep,
+            };
+            let (runnable, task) = run_on(executor, child);
+            (runnable.waker(), (runnable, task))
+        },
+    );
     match added {
         Ok((id, (runnable, task))) => {
             runnable.schedule();
@@ -251,19 +259,14 @@ impl<O> Ended<O> {
                 Ok(value) => (Ok(value), End::Finished),
                 Err(error) => (Err(error), End::Failed),
             },
-            Self::Panicked(payload) => {
-                (Err(verdict.judge_panic(payload, node, id)), End::Panicked)
-            }
+            Self::Panicked(payload) => (Err(verdict.judge_panic(payload, node, id)), End::Panicked),
             Self::Stopped(reason) => (Err(JoinError::cancelled(reason)), End::Cancelled),
             Self::Aborted(reason) => (Err(JoinError::cancelled(reason)), End::Aborted),
         }
     }
 
     /// With the panic of the future's destructor, if it had one. The first panic counts.
-    pub(super) fn after_drop(
-        self,
-        dropped: Result<(), Box<dyn std::any::Any + Send>>,
-    ) -> Self {
+    pub(super) fn after_drop(self, dropped: Result<(), Box<dyn std::any::Any + Send>>) -> Self {
         match (dropped, self) {
             (Ok(()), ended) => ended,
             (Err(second), Self::Panicked(first)) => {

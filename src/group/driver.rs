@@ -338,7 +338,9 @@ impl<J: Job> Executor<J> {
     }
 
     fn needs_driver(&self) -> bool {
-        self.owner.upgrade().is_some_and(|owner| owner.has_children())
+        self.owner
+            .upgrade()
+            .is_some_and(|owner| owner.has_children())
     }
 
     /// Driver `index` looks from now on: who relied on it to do so need not call another.

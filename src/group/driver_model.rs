@@ -21,7 +21,9 @@ impl Spawner for Threads {
     fn spawn(&self, task: BoxFuture<'static, ()>) {
         let taken = self
             .left
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
+                left.checked_sub(1)
+            });
         if taken.is_ok() {
             thread::spawn(|| block_on(task));
         }

@@ -45,7 +45,8 @@ impl<E> OnFailure<E> {
     #[track_caller]
     pub fn collect(max: usize) -> Self {
         Self::Collect(
-            NonZeroUsize::new(max).expect("a group that collects nought failures loses all of them"),
+            NonZeroUsize::new(max)
+                .expect("a group that collects nought failures loses all of them"),
         )
     }
 }
@@ -190,7 +191,11 @@ impl<E> fmt::Display for GroupError<E> {
         let Some(first) = self.failures.first() else {
             return f.write_str("a task waited for the group it belongs to");
         };
-        let verb = if first.is_panic() { "panicked" } else { "failed" };
+        let verb = if first.is_panic() {
+            "panicked"
+        } else {
+            "failed"
+        };
         write!(f, "task {} {verb}", first.task)?;
         match self.failures.len() - 1 {
             0 => {}
@@ -334,7 +339,8 @@ impl<E: Send + 'static> Failures<E> {
                 // The conversion is the user's.
                 quiet(|| {
                     let error = (self.views.into_box)(error);
-                    node.runtime().report(Unobserved::error(failure.task, error));
+                    node.runtime()
+                        .report(Unobserved::error(failure.task, error));
                 });
             }
             Cause::Panic(error) => {
@@ -365,17 +371,15 @@ where
 {
     type Value = T;
 
-    fn judge(
-        &self,
-        output: Result<T, X>,
-        node: &Arc<Node>,
-        id: ChildId,
-    ) -> Result<T, JoinError> {
+    fn judge(&self, output: Result<T, X>, node: &Arc<Node>, id: ChildId) -> Result<T, JoinError> {
         output.map_err(|error| {
             match crate::task::catch(|| error.into()) {
-                Ok(error) => self.0.record(Failure::error_of(node.path_of(id), error), node),
+                Ok(error) => self
+                    .0
+                    .record(Failure::error_of(node.path_of(id), error), node),
                 Err(payload) => {
-                    self.0.record(Failure::panic_of(node.path_of(id), payload), node);
+                    self.0
+                        .record(Failure::panic_of(node.path_of(id), payload), node);
                 }
             }
             JoinError::failed()
@@ -388,7 +392,8 @@ where
         node: &Arc<Node>,
         id: ChildId,
     ) -> JoinError {
-        self.0.record(Failure::panic_of(node.path_of(id), payload), node);
+        self.0
+            .record(Failure::panic_of(node.path_of(id), payload), node);
         JoinError::failed()
     }
 }

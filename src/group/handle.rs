@@ -93,7 +93,13 @@ impl<T> Handle<T> {
     /// Returns at once; await the handle to know that the task is gone.
     pub fn cancel(&self, reason: impl Into<Reason>) {
         let reason = Some(reason.into());
-        self.node.stop(self.id(), Stop { reason, hard: false });
+        self.node.stop(
+            self.id(),
+            Stop {
+                reason,
+                hard: false,
+            },
+        );
     }
 
     /// Has the future dropped at its next await, whatever its [`OnCancel`](super::OnCancel) says.
@@ -143,7 +149,9 @@ impl<T> Future for Handle<T> {
         } else {
             let waiter = match &this.waiter {
                 Some(waiter) if waiter.will_wake(cx.waker()) => waiter,
-                _ => this.waiter.insert(Arc::new(Waiter(Some(cx.waker().clone())))),
+                _ => this
+                    .waiter
+                    .insert(Arc::new(Waiter(Some(cx.waker().clone())))),
             };
             waiter.clone().into()
         };

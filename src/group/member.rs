@@ -132,7 +132,10 @@ impl Member {
     }
 
     /// Keeps `exit` to be run when the task has ended; gives it back if that is over.
-    pub(super) fn on_exit(&self, exit: BoxFuture<'static, ()>) -> Result<(), BoxFuture<'static, ()>> {
+    pub(super) fn on_exit(
+        &self,
+        exit: BoxFuture<'static, ()>,
+    ) -> Result<(), BoxFuture<'static, ()>> {
         match &mut self.state.lock().exits {
             Some(exits) => {
                 exits.push(exit);
@@ -330,7 +333,10 @@ where
                 if now >= at && !member.is_shielded() && *this.polled {
                     return Poll::Ready(member.stopped(stop));
                 }
-                if at.checked_add(node.setup.hard_limit).is_some_and(|end| now >= end) {
+                if at
+                    .checked_add(node.setup.hard_limit)
+                    .is_some_and(|end| now >= end)
+                {
                     node.note_overrun(member.path());
                     return Poll::Ready(member.stopped(stop));
                 }

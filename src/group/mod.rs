@@ -316,7 +316,9 @@ impl<E: Send + 'static> Group<E> {
 impl<E: Send + 'static> Drop for Group<E> {
     fn drop(&mut self) {
         if !self.detached {
-            self.door.node.cancel(&"its group was dropped".into(), false);
+            self.door
+                .node
+                .cancel(&"its group was dropped".into(), false);
         }
         self.door.failures.release(&self.door.node);
     }

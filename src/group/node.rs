@@ -106,7 +106,9 @@ pub(super) struct Stop {
 
 impl Stop {
     pub(super) fn reason(&self) -> Reason {
-        self.reason.clone().unwrap_or_else(|| Reason::from("aborted"))
+        self.reason
+            .clone()
+            .unwrap_or_else(|| Reason::from("aborted"))
     }
 }
 
@@ -185,7 +187,9 @@ impl Node {
     /// A group that was closed before it began, because `parent` took no more.
     pub(super) fn refused(parent: &Self, setup: Setup) -> Arc<Self> {
         let node = Self::new(parent.executor.clone(), setup, None);
-        let reason = parent.reason().unwrap_or_else(|| Reason::from("its parent is closed"));
+        let reason = parent
+            .reason()
+            .unwrap_or_else(|| Reason::from("its parent is closed"));
         node.reason.get_or_init(|| reason);
         node.set(CLOSING | CANCELLED | CLOSED);
         Arc::new(node)
@@ -263,7 +267,9 @@ impl Node {
     /// Tasks of this group and the groups below that have not ended.
     pub(super) fn len(self: &Arc<Self>) -> usize {
         let tree = self.tree();
-        tree.iter().map(|node| node.state.lock().children.len()).sum()
+        tree.iter()
+            .map(|node| node.state.lock().children.len())
+            .sum()
     }
 
     /// This group and all below, each before those below it.
@@ -279,7 +285,11 @@ impl Node {
 
     fn subgroups(&self) -> Vec<Arc<Self>> {
         let state = self.state.lock();
-        state.subgroups.iter().filter_map(|(_, node)| node.upgrade()).collect()
+        state
+            .subgroups
+            .iter()
+            .filter_map(|(_, node)| node.upgrade())
+            .collect()
     }
 
     /// The names from the root down to this group.
@@ -297,7 +307,10 @@ impl Node {
     /// Cancelled with the group.
     pub(super) fn token(&self) -> CancellationToken {
         let mut state = self.state.lock();
-        let token = state.token.get_or_insert_with(CancellationToken::new).clone();
+        let token = state
+            .token
+            .get_or_insert_with(CancellationToken::new)
+            .clone();
         drop(state);
         // A cancel that came before found no token to cancel.
         if let Some(reason) = self.reason() {
@@ -383,11 +396,7 @@ impl Node {
     }
 
     /// Changes something about a child that is still there.
-    pub(super) fn with_child<T>(
-        &self,
-        id: ChildId,
-        f: impl FnOnce(&mut Child) -> T,
-    ) -> Option<T> {
+    pub(super) fn with_child<T>(&self, id: ChildId, f: impl FnOnce(&mut Child) -> T) -> Option<T> {
         let mut state = self.state.lock();
         match state.children.get_mut(id.key) {
             Some(child) if child.number == id.number => Some(f(child)),
@@ -414,7 +423,10 @@ impl Node {
     /// A token that is cancelled once the child has ended.
     pub(super) fn ended(&self, id: ChildId) -> Option<CancellationToken> {
         self.with_child(id, |child| {
-            child.ended.get_or_insert_with(CancellationToken::new).clone()
+            child
+                .ended
+                .get_or_insert_with(CancellationToken::new)
+                .clone()
         })
     }
 
@@ -508,9 +520,10 @@ impl Node {
     }
 
     fn is_shielded(&self) -> bool {
-        self.setup.shield.as_ref().is_some_and(|shield| {
-            shield.upgrade().is_some_and(|member| member.is_shielded())
-        })
+        self.setup
+            .shield
+            .as_ref()
+            .is_some_and(|shield| shield.upgrade().is_some_and(|member| member.is_shielded()))
     }
 
     fn wake_closing(&self) {
@@ -554,11 +567,7 @@ impl Node {
     }
 
     /// Keeps `runnable` to be run when the group closes.
-    pub(super) fn add_hook(
-        &self,
-        runnable: Runnable,
-        member: Arc<Member>,
-    ) -> Result<(), Runnable> {
+    pub(super) fn add_hook(&self, runnable: Runnable, member: Arc<Member>) -> Result<(), Runnable> {
         let mut state = self.state.lock();
         if self.flags() & CLOSING != 0 {
             return Err(runnable);
@@ -716,7 +725,11 @@ impl State {
     }
 
     fn waiters(&mut self, closed: bool) -> &mut WaitList {
-        if closed { &mut self.closed } else { &mut self.closing }
+        if closed {
+            &mut self.closed
+        } else {
+            &mut self.closing
+        }
     }
 }
 
@@ -746,7 +759,10 @@ crate::primitives::thread_local! {
 }
 
 fn polled_here() -> Option<usize> {
-    POLLED.try_with(Cell::get).ok().filter(|&address| address != 0)
+    POLLED
+        .try_with(Cell::get)
+        .ok()
+        .filter(|&address| address != 0)
 }
 
 /// Marks this thread as polling a child of `node` until it is dropped.

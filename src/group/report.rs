@@ -37,7 +37,8 @@ impl Tally {
         self.cancelled += other.cancelled;
         self.aborted += other.aborted;
         let room = NAMES - self.overrun.len().min(NAMES);
-        self.overrun.extend(other.overrun.iter().take(room).cloned());
+        self.overrun
+            .extend(other.overrun.iter().take(room).cloned());
     }
 
     pub(super) fn cancelled(&self) -> usize {
@@ -74,7 +75,12 @@ impl Report {
             cancelled: after.cancelled.saturating_sub(before.cancelled),
             aborted: after.aborted.saturating_sub(before.aborted),
             stuck,
-            overrun: after.overrun.iter().skip(before.overrun.len()).cloned().collect(),
+            overrun: after
+                .overrun
+                .iter()
+                .skip(before.overrun.len())
+                .cloned()
+                .collect(),
         }
     }
 

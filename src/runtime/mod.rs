@@ -323,10 +323,7 @@ enum What {
 }
 
 impl Unobserved {
-    pub(crate) fn error(
-        task: String,
-        error: Box<dyn std::error::Error + Send + Sync>,
-    ) -> Self {
+    pub(crate) fn error(task: String, error: Box<dyn std::error::Error + Send + Sync>) -> Self {
         Self {
             what: What::Error(task, error),
         }
@@ -424,6 +421,11 @@ impl Sleep {
     pub fn reset(&mut self, duration: Duration) {
         self.deadline = self.sleeper.now().checked_add(duration);
         self.timer = Timer::Unarmed;
+    }
+
+    /// The present moment by the clock it goes by.
+    pub(crate) fn now(&self) -> Instant {
+        self.sleeper.now()
     }
 
     /// Moves the deadline to `deadline`.

@@ -1,6 +1,8 @@
 //! Behaviour through the public API, one module per concept, on the deterministic runtime.
 
 mod auto_traits;
+mod combine_gather;
+mod combine_race;
 mod event;
 #[cfg(feature = "http")]
 mod fan_out;
@@ -14,9 +16,12 @@ mod random;
 mod rate_limit;
 mod sim;
 mod sim_orders;
+mod stream_adaptors;
 mod stream_concurrent;
 mod stream_on_runtime;
 mod support;
 mod task;
 mod task_panics;
+mod time_timeout;
+mod time_timer;
 mod token;

@@ -92,11 +92,14 @@ fn cancelled_before_the_first_poll_only_those_with_a_grace_run() {
     ] {
         let log = log.clone();
         let gone = log.on_drop("gone");
-        group.task(name).on_cancel(policy).spawn_with(move |cx| async move {
-            let _gone = gone;
-            assert!(cx.is_cancelled());
-            log.add(name);
-        });
+        group
+            .task(name)
+            .on_cancel(policy)
+            .spawn_with(move |cx| async move {
+                let _gone = gone;
+                assert!(cx.is_cancelled());
+                log.add(name);
+            });
     }
     group.cancel("at once");
     sim.block_on(group.closed()).unwrap();
@@ -109,7 +112,9 @@ fn cancelled_before_the_first_poll_only_those_with_a_grace_run() {
 #[test]
 fn a_grace_ends_with_a_drop() {
     let sim = Sim::new();
-    let group = Group::builder(&sim.runtime()).hard_limit(SECOND * 7).build();
+    let group = Group::builder(&sim.runtime())
+        .hard_limit(SECOND * 7)
+        .build();
     let log = Log::default();
     for (name, policy) in [
         ("grace", OnCancel::Grace(SECOND * 3)),
@@ -140,14 +145,20 @@ fn a_task_that_uses_its_grace_keeps_its_value() {
     let sim = Sim::new();
     let rt = sim.runtime();
     let group = Group::builder(&rt).build();
-    let handle = group.task("t").on_cancel(OnCancel::Grace(SECOND)).spawn_with(|cx| async move {
-        cx.token().cancelled().await;
-        cx.runtime().sleep(SECOND / 2).await;
-        cx.token().reason().unwrap().to_string()
-    });
+    let handle = group
+        .task("t")
+        .on_cancel(OnCancel::Grace(SECOND))
+        .spawn_with(|cx| async move {
+            cx.token().cancelled().await;
+            cx.runtime().sleep(SECOND / 2).await;
+            cx.token().reason().unwrap().to_string()
+        });
     sim.run_until_idle();
     let report = sim.block_on(group.shutdown(SECOND * 10));
-    assert_eq!((report.finished, report.cancelled, report.aborted), (1, 0, 0));
+    assert_eq!(
+        (report.finished, report.cancelled, report.aborted),
+        (1, 0, 0)
+    );
     assert_eq!(sim.block_on(handle).unwrap(), "shutdown");
     assert_eq!(sim.elapsed(), SECOND / 2);
 }
@@ -157,15 +168,24 @@ fn shutdown_cancels_waits_aborts_and_reports() {
     let sim = Sim::new();
     let rt = sim.runtime();
     let group = Group::builder(&rt).name("g").build();
-    group.task("deaf").on_cancel(OnCancel::Grace(SECOND * 60)).spawn(pending::<()>());
+    group
+        .task("deaf")
+        .on_cancel(OnCancel::Grace(SECOND * 60))
+        .spawn(pending::<()>());
     group.spawn(pending::<()>());
-    group.task("polite").on_cancel(OnCancel::Finish).spawn_with(|cx| async move {
-        cx.token().cancelled().await;
-    });
+    group
+        .task("polite")
+        .on_cancel(OnCancel::Finish)
+        .spawn_with(|cx| async move {
+            cx.token().cancelled().await;
+        });
     group.spawn(async {});
     sim.run_until_idle();
     let report = sim.block_on(group.shutdown(SECOND * 2));
-    assert_eq!((report.finished, report.cancelled, report.aborted), (1, 1, 1));
+    assert_eq!(
+        (report.finished, report.cancelled, report.aborted),
+        (1, 1, 1)
+    );
     assert!(report.stuck.is_empty() && !report.is_clean());
     assert_eq!(sim.elapsed(), SECOND * 2);
     assert!(group.is_closed());
@@ -182,7 +202,11 @@ fn a_dropped_shutdown_leaves_the_cancel_in_force() {
     let handle = group.spawn(pending::<()>());
     sim.block_on(async {
         let mut shutdown = Box::pin(group.shutdown(SECOND));
-        assert!(futures_lite::future::poll_once(&mut shutdown).await.is_none());
+        assert!(
+            futures_lite::future::poll_once(&mut shutdown)
+                .await
+                .is_none()
+        );
         drop(shutdown);
         assert!(handle.await.is_err());
     });
@@ -194,10 +218,13 @@ fn what_is_cancelled_alone_leaves_its_siblings_be() {
     let sim = Sim::new();
     let group = Group::builder(&sim.runtime()).build();
     let first = group.spawn(pending::<()>());
-    let second = group.task("second").on_cancel(OnCancel::Grace(SECOND)).spawn_with(|cx| async move {
-        cx.token().cancelled().await;
-        cx.token().reason().unwrap().to_string()
-    });
+    let second = group
+        .task("second")
+        .on_cancel(OnCancel::Grace(SECOND))
+        .spawn_with(|cx| async move {
+            cx.token().cancelled().await;
+            cx.token().reason().unwrap().to_string()
+        });
     let third = group.spawn(async {
         yield_now().await;
         3
@@ -216,8 +243,14 @@ fn what_is_cancelled_alone_leaves_its_siblings_be() {
 fn an_abort_takes_no_grace() {
     let sim = Sim::new();
     let group = Group::builder(&sim.runtime()).build();
-    let alone = group.task("alone").on_cancel(OnCancel::Finish).spawn(pending::<()>());
-    group.task("all").on_cancel(OnCancel::Grace(SECOND * 100)).spawn(pending::<()>());
+    let alone = group
+        .task("alone")
+        .on_cancel(OnCancel::Finish)
+        .spawn(pending::<()>());
+    group
+        .task("all")
+        .on_cancel(OnCancel::Grace(SECOND * 100))
+        .spawn(pending::<()>());
     sim.run_until_idle();
     alone.abort();
     assert!(sim.block_on(alone).unwrap_err().is_cancelled());

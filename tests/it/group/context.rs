@@ -64,8 +64,13 @@ fn a_task_that_returns_right_after_its_shield_keeps_its_value() {
 #[test]
 fn a_shield_that_does_not_end_is_cut_off_and_named() {
     let sim = Sim::new();
-    let group = Group::builder(&sim.runtime()).name("g").hard_limit(SECOND * 4).build();
-    group.task("stubborn").spawn_with(|cx| async move { cx.shield(pending::<()>()).await });
+    let group = Group::builder(&sim.runtime())
+        .name("g")
+        .hard_limit(SECOND * 4)
+        .build();
+    group
+        .task("stubborn")
+        .spawn_with(|cx| async move { cx.shield(pending::<()>()).await });
     sim.run_until_idle();
     let report = sim.block_on(group.shutdown(SECOND * 30));
     assert_eq!(sim.elapsed(), SECOND * 4);
@@ -161,7 +166,10 @@ fn a_clean_up_runs_after_a_good_end_and_after_a_panic_too() {
 #[test]
 fn a_clean_up_over_its_budget_is_dropped_and_named() {
     let sim = Sim::new();
-    let group = Group::builder(&sim.runtime()).name("g").hard_limit(SECOND * 2).build();
+    let group = Group::builder(&sim.runtime())
+        .name("g")
+        .hard_limit(SECOND * 2)
+        .build();
     let log = Log::default();
     group.task("slow").spawn_with({
         let log = log.clone();
@@ -213,10 +221,13 @@ fn uncancellable_work_outlives_its_caller_and_holds_the_group() {
 fn uncancellable_work_may_begin_in_the_clean_up_of_a_cancelled_task() {
     let sim = Sim::new();
     let group = Group::builder(&sim.runtime()).build();
-    let handle = group.task("t").on_cancel(OnCancel::Finish).spawn_with(|cx| async move {
-        cx.token().cancelled().await;
-        cx.uncancellable(async { 9 }).await.unwrap()
-    });
+    let handle = group
+        .task("t")
+        .on_cancel(OnCancel::Finish)
+        .spawn_with(|cx| async move {
+            cx.token().cancelled().await;
+            cx.uncancellable(async { 9 }).await.unwrap()
+        });
     group.cancel("x");
     assert_eq!(sim.block_on(handle).unwrap(), 9);
 }
@@ -241,9 +252,9 @@ fn a_context_knows_its_names() {
     let sim = Sim::new();
     let group = Group::builder(&sim.runtime()).name("outer").build();
     let sub = group.subgroup("inner").unwrap();
-    let handle = sub.task("worker").spawn_with(|cx| async move {
-        (cx.name().map(str::to_owned), format!("{cx:?}"))
-    });
+    let handle = sub
+        .task("worker")
+        .spawn_with(|cx| async move { (cx.name().map(str::to_owned), format!("{cx:?}")) });
     assert_eq!(handle.name().as_deref(), Some("worker"));
     let (name, debug) = sim.block_on(handle).unwrap();
     assert_eq!(name.as_deref(), Some("worker"));

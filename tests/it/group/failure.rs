@@ -29,7 +29,9 @@ fn under_report_a_failure_is_told_once_and_touches_nobody() {
     let policy = OnFailure::report(move |failure: Failure| hook.add(failure.to_string()));
     let group = Group::builder(&rt).name("g").on_failure(policy).build();
     let sub = group.subgroup("sub").unwrap();
-    let bad = group.task("bad").spawn_fallible(async { Err::<(), _>(Oops(1)) });
+    let bad = group
+        .task("bad")
+        .spawn_fallible(async { Err::<(), _>(Oops(1)) });
     let panics = sub.task("panics").spawn_fallible(async {
         panic!("boom");
         #[allow(unreachable_code)]
@@ -55,12 +57,19 @@ fn by_default_failures_go_to_the_hook_of_the_runtime() {
     let sim = Sim::new();
     let (rt, heard) = listening(sim.runtime());
     let group = Group::builder(&rt).build();
-    group.task("bad").spawn_fallible(async { Err::<(), _>(Oops(2)) });
-    group.task("text").spawn_fallible(async { Err::<(), _>("a plain text") });
+    group
+        .task("bad")
+        .spawn_fallible(async { Err::<(), _>(Oops(2)) });
+    group
+        .task("text")
+        .spawn_fallible(async { Err::<(), _>("a plain text") });
     sim.block_on(group.join()).unwrap();
     assert_eq!(
         heard.take(),
-        ["group/bad failed: oops 2", "group/text failed: a plain text"]
+        [
+            "group/bad failed: oops 2",
+            "group/text failed: a plain text"
+        ]
     );
 }
 
@@ -72,23 +81,38 @@ fn under_cancel_all_the_root_cause_comes_first_and_all_are_kept() {
     let builder = Group::builder(&rt).name("g").errors::<Oops>();
     let group = builder.on_failure(OnFailure::CancelAll).build();
     let grace = OnCancel::Grace(Duration::from_secs(1));
-    group.task("follows").on_cancel(grace).spawn_fallible_with(|cx| async move {
-        cx.token().cancelled().await;
-        Err::<(), _>(Oops(2))
-    });
+    group
+        .task("follows")
+        .on_cancel(grace)
+        .spawn_fallible_with(|cx| async move {
+            cx.token().cancelled().await;
+            Err::<(), _>(Oops(2))
+        });
     let sibling = group.spawn(pending::<()>());
     group.task("cause").spawn_fallible(async {
         yield_now().await;
         Err::<(), _>(Oops(1))
     });
     let error = sim.block_on(group.join()).unwrap_err();
-    let causes: Vec<_> = error.failures().iter().map(|failure| failure.error().unwrap().0).collect();
+    let causes: Vec<_> = error
+        .failures()
+        .iter()
+        .map(|failure| failure.error().unwrap().0)
+        .collect();
     assert_eq!(causes, [1, 2]);
     assert_eq!(error.cancelled(), 1);
-    assert_eq!(error.to_string(), "task g/cause failed, and 1 more; 1 task was cancelled");
+    assert_eq!(
+        error.to_string(),
+        "task g/cause failed, and 1 more; 1 task was cancelled"
+    );
     let source = error.source().unwrap().downcast_ref::<Oops>();
     assert_eq!(source, Some(&Oops(1)));
-    let reason = sim.block_on(sibling).unwrap_err().reason().unwrap().to_string();
+    let reason = sim
+        .block_on(sibling)
+        .unwrap_err()
+        .reason()
+        .unwrap()
+        .to_string();
     assert_eq!(reason, "g/cause failed");
     // Told once.
     assert!(sim.block_on(group.join()).is_ok());
@@ -97,7 +121,9 @@ fn under_cancel_all_the_root_cause_comes_first_and_all_are_kept() {
 #[test]
 fn a_panic_fails_a_group_too() {
     let sim = Sim::new();
-    let group = Group::builder(&sim.runtime()).on_failure(OnFailure::CancelAll).build();
+    let group = Group::builder(&sim.runtime())
+        .on_failure(OnFailure::CancelAll)
+        .build();
     let handle = group.spawn_fallible(async {
         panic!("boom");
         #[allow(unreachable_code)]
@@ -113,9 +139,13 @@ fn a_panic_fails_a_group_too() {
 fn collect_keeps_so_many_and_goes_on() {
     let sim = Sim::new();
     let (rt, heard) = listening(sim.runtime());
-    let group = Group::builder(&rt).on_failure(OnFailure::collect(2)).build();
+    let group = Group::builder(&rt)
+        .on_failure(OnFailure::collect(2))
+        .build();
     for index in 0..4 {
-        group.task(format!("{index}")).spawn_fallible(async move { Err::<(), _>(Oops(index)) });
+        group
+            .task(format!("{index}"))
+            .spawn_fallible(async move { Err::<(), _>(Oops(index)) });
     }
     let good = group.spawn(async {
         yield_now().await;
@@ -136,12 +166,17 @@ fn what_a_dropped_group_kept_goes_to_the_hook_of_the_runtime() {
     let sim = Sim::new();
     let (rt, heard) = listening(sim.runtime());
     let group = Group::builder(&rt).on_failure(OnFailure::CancelAll).build();
-    group.task("early").spawn_fallible(async { Err::<(), _>(Oops(1)) });
-    group.task("late").on_cancel(OnCancel::Finish).spawn_fallible_with(|cx| async move {
-        cx.token().cancelled().await;
-        yield_now().await;
-        Err::<(), _>(Oops(2))
-    });
+    group
+        .task("early")
+        .spawn_fallible(async { Err::<(), _>(Oops(1)) });
+    group
+        .task("late")
+        .on_cancel(OnCancel::Finish)
+        .spawn_fallible_with(|cx| async move {
+            cx.token().cancelled().await;
+            yield_now().await;
+            Err::<(), _>(Oops(2))
+        });
     sim.block_on(async {
         yield_now().await;
         yield_now().await;
@@ -162,7 +197,10 @@ fn a_hook_that_panics_goes_to_the_hook_of_the_runtime() {
     let group = Group::builder(&rt).on_failure(policy).build();
     group.spawn_fallible(async { Err::<(), _>(Oops(1)) });
     sim.block_on(group.join()).unwrap();
-    assert_eq!(heard.take(), ["a task that nobody waits for panicked: the hook"]);
+    assert_eq!(
+        heard.take(),
+        ["a task that nobody waits for panicked: the hook"]
+    );
 }
 
 #[test]

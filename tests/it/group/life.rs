@@ -37,18 +37,21 @@ fn no_task_outlives_closed_in_any_order() {
                 1 => OnCancel::Finish,
                 _ => OnCancel::Drop,
             };
-            owner.task("t").on_cancel(policy).spawn_with(move |cx| async move {
-                let _alive = alive;
-                for _ in 0..index {
-                    yield_now().await;
-                }
-                if index % 5 == 0 {
-                    cx.token().cancelled().await;
-                }
-                if index == 7 {
-                    panic!("one of them panics");
-                }
-            });
+            owner
+                .task("t")
+                .on_cancel(policy)
+                .spawn_with(move |cx| async move {
+                    let _alive = alive;
+                    for _ in 0..index {
+                        yield_now().await;
+                    }
+                    if index % 5 == 0 {
+                        cx.token().cancelled().await;
+                    }
+                    if index == 7 {
+                        panic!("one of them panics");
+                    }
+                });
         }
         sim.block_on(async {
             for _ in 0..5 {
@@ -356,7 +359,12 @@ fn a_runtime_that_ends_ends_its_groups_and_hangs_no_waiter() {
         assert_eq!(error.reason().unwrap().as_str(), "its runtime is gone");
     }
     assert!(other.block_on(parked.closed()).is_ok());
-    assert!(other.block_on(parked.spawn(async {})).unwrap_err().is_cancelled());
+    assert!(
+        other
+            .block_on(parked.spawn(async {}))
+            .unwrap_err()
+            .is_cancelled()
+    );
     // One that is made on a runtime that has gone learns it from its first task.
     let late = Group::builder(&rt).build();
     assert!(other.block_on(late.spawn(async {})).is_err());
@@ -386,7 +394,9 @@ fn a_panic_of_a_task_its_destructor_or_its_output_stays_where_it_is() {
     sim.run_until_idle();
     in_drop.cancel("now");
     sim.run_until_idle();
-    let error: untethered::task::JoinError = sim.block_on(async { in_poll.await.map(|()| ()) }).unwrap_err();
+    let error: untethered::task::JoinError = sim
+        .block_on(async { in_poll.await.map(|()| ()) })
+        .unwrap_err();
     assert_eq!(text(error), "in poll");
     assert_eq!(text(sim.block_on(in_drop).unwrap_err()), "in drop");
     assert_eq!(

@@ -3,31 +3,18 @@
 //! Everything in the crate that synchronises threads takes them from here.
 
 #[cfg(not(untethered_loom))]
-pub(crate) use std::sync::{MutexGuard, atomic};
-#[cfg(not(untethered_loom))]
-pub(crate) use std::thread_local;
+mod from {
+    pub(crate) use std::sync::{Mutex, MutexGuard, atomic};
+    pub(crate) use std::{thread, thread_local};
+}
 
 #[cfg(untethered_loom)]
-pub(crate) use loom::sync::{MutexGuard, atomic};
-#[cfg(untethered_loom)]
-pub(crate) use loom::thread_local;
+mod from {
+    pub(crate) use loom::sync::{Mutex, MutexGuard, atomic};
+    pub(crate) use loom::{thread, thread_local};
+}
 
-/// Per thread, also where the model checker plays the threads.
-#[cfg(untethered_loom)]
-pub(crate) use loom::thread_local;
-#[cfg(not(untethered_loom))]
-pub(crate) use std::thread_local;
-
-#[cfg(untethered_loom)]
-use loom::sync as imp;
-#[cfg(not(untethered_loom))]
-use std::sync as imp;
-
-#[cfg(not(untethered_loom))]
-pub(crate) use std::thread;
-
-#[cfg(untethered_loom)]
-pub(crate) use loom::thread;
+pub(crate) use from::{MutexGuard, atomic, thread, thread_local};
 
 /// How often a waiting thread spins before it looks at the lock again: at first, and at most.
 #[cfg(not(untethered_loom))]
@@ -38,17 +25,17 @@ const LONGEST_PAUSE: u32 = 4096;
 /// A lock that a panic does not poison: no user code runs while one of ours is held, so
 /// a panic can not leave the data half-changed.
 #[derive(Debug, Default)]
-pub(crate) struct Mutex<T>(imp::Mutex<T>);
+pub(crate) struct Mutex<T>(from::Mutex<T>);
 
 impl<T> Mutex<T> {
     #[cfg(not(untethered_loom))]
     pub(crate) const fn new(value: T) -> Self {
-        Self(imp::Mutex::new(value))
+        Self(from::Mutex::new(value))
     }
 
     #[cfg(untethered_loom)]
     pub(crate) fn new(value: T) -> Self {
-        Self(imp::Mutex::new(value))
+        Self(from::Mutex::new(value))
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, T> {

@@ -382,7 +382,7 @@ impl<'a> Run<'a> {
             let taken = pop.real.ready();
             match pop.stand {
                 Stand::Served(first) => assert_eq!(taken, self.take(pop.take, first)),
-                _ => assert_eq!(taken, []),
+                _ => assert!(taken.is_empty(), "{taken:?}"),
             }
         }
         while let Some(at) = self

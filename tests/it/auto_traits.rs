@@ -7,7 +7,10 @@ use std::rc::Rc;
 
 use untethered::runtime::{BoxFuture, Runtime, Sleep, Unobserved};
 use untethered::sim::{Deadlock, Order, Sim, YieldNow};
-use untethered::stream::{Concurrent, FromIter};
+use untethered::stream::{
+    Collect, CollectOnRuntime, Concurrent, ConcurrentError, FailFast, FromIter, FromStream,
+    OnRuntime,
+};
 use untethered::sync::{
     Acquire, AcquireOwned, AcquireRate, InvalidRate, Limit, OwnedPermit, Permit, RateLimit,
 };
@@ -93,6 +96,23 @@ fn of_tokens() {
         RunUntilCancelled<'static, Ready<u8>>: true true true;
         RunUntilCancelled<'static, Ready<Rc<u8>>>: false false true;
         RunUntilCancelled<'static, PhantomPinned>: true true false;
+    }
+}
+
+#[test]
+fn of_streams() {
+    type Jobs<F> = FromIter<std::vec::IntoIter<F>>;
+    type Pinned = std::future::Pending<PhantomPinned>;
+    check! {
+        Concurrent<Jobs<Ready<u8>>>: true true true;
+        Concurrent<Jobs<Ready<Rc<u8>>>>: false false true;
+        Concurrent<Jobs<Pinned>>: true true true;
+        Concurrent<Jobs<Ready<Result<u8, u8>>>, FailFast>: true true true;
+        Concurrent<FromStream<futures_lite::stream::Pending<Ready<u8>>>>: true true true;
+        Collect<Jobs<Ready<u8>>>: true true true;
+        OnRuntime<Jobs<Ready<u8>>>: true true true;
+        CollectOnRuntime<Jobs<Pinned>>: true true true;
+        ConcurrentError<u8, u8>: true true true;
     }
 }
 

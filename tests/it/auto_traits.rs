@@ -106,6 +106,7 @@ fn of_streams() {
     check! {
         Concurrent<Jobs<Ready<u8>>>: true true true;
         Concurrent<Jobs<Ready<Rc<u8>>>>: false false true;
+        Concurrent<Jobs<BoxFuture<'static, u8>>>: true false true;
         Concurrent<Jobs<Pinned>>: true true true;
         Concurrent<Jobs<Ready<Result<u8, u8>>>, FailFast>: true true true;
         Concurrent<FromStream<futures_lite::stream::Pending<Ready<u8>>>>: true true true;
@@ -137,16 +138,6 @@ fn of_limits() {
         RateLimit: true true true;
         AcquireRate<'static>: true false true;
         InvalidRate: true true true;
-    }
-}
-
-#[test]
-fn of_streams() {
-    type Of<F> = Concurrent<FromIter<std::vec::IntoIter<F>>>;
-    check! {
-        Of<Ready<u8>>: true true true;
-        Of<Ready<Rc<u8>>>: false false true;
-        Of<BoxFuture<'static, u8>>: true false true;
     }
 }
 

@@ -22,6 +22,22 @@ const SHORTEST_PAUSE: u32 = 4;
 #[cfg(not(untethered_loom))]
 const LONGEST_PAUSE: u32 = 4096;
 
+/// A value for each thread, also where the model checker plays the threads.
+macro_rules! per_thread {
+    ($(#[$meta:meta])* static $name:ident: $type:ty = $value:expr;) => {
+        #[cfg(not(untethered_loom))]
+        std::thread_local! {
+            $(#[$meta])* static $name: $type = const { $value };
+        }
+        #[cfg(untethered_loom)]
+        loom::thread_local! {
+            $(#[$meta])* static $name: $type = $value;
+        }
+    };
+}
+
+pub(crate) use per_thread;
+
 /// A lock that a panic does not poison: no user code runs while one of ours is held, so
 /// a panic can not leave the data half-changed.
 #[derive(Debug, Default)]

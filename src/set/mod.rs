@@ -122,6 +122,7 @@ impl<F> Set<F> {
 
 impl<F: Future> Set<F> {
     /// Takes `child` in and polls it. Gives its output if it is done already.
+    // Always inlined, so that the child is made in its place instead of being moved there.
     #[inline(always)]
     pub(crate) fn enter(&mut self, key: usize, child: F) -> Poll<F::Output> {
         let index = match self.free.last() {
@@ -148,7 +149,22 @@ impl<F: Future> Set<F> {
     /// It goes in passes. A pass polls no child twice, and the next one starts only at a
     /// [`begin`](Self::begin) that finds the last one over. So neither a child that keeps waking
     /// itself nor two that keep waking each other can hold up the rest, or the owner.
+    #[inline]
     pub(crate) fn poll_woken(&mut self) -> Turn<F::Output> {
+        if self.ready.find() {
+            return self.poll_found();
+        }
+        self.over()
+    }
+
+    fn over(&self) -> Turn<F::Output> {
+        match self.is_spent() {
+            true => Turn::GiveWay,
+            false => Turn::Over,
+        }
+    }
+
+    fn poll_found(&mut self) -> Turn<F::Output> {
         while self.ready.find() {
             if self.is_spent() || self.yields >= YIELDS {
                 return Turn::GiveWay;
@@ -173,10 +189,7 @@ impl<F: Future> Set<F> {
             }
             self.ready.look_again();
         }
-        if self.is_spent() {
-            return Turn::GiveWay;
-        }
-        Turn::Over
+        self.over()
     }
 
     /// Makes one more place, kept from then on. It is on top of the free ones.
@@ -205,7 +218,7 @@ impl<F: Future> Slot<F> {
         let mut cx = Context::from_waker(&self.waker);
         let watch = Watch::new(self.id);
         let output = child.poll(&mut cx);
-        let yielded = watch.is_woken();
+        let yielded = output.is_pending() && watch.is_woken();
         drop(watch);
         if output.is_ready() {
             self.child.set(None);

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Wake, Waker};
 
 use crate::primitives::atomic::{AtomicUsize, Ordering};
-use crate::primitives::{Mutex, thread_local};
+use crate::primitives::{Mutex, per_thread};
 
 /// Who was woken and not yet polled. Belongs to the task; wakers reach only [`Shared`].
 pub(super) struct Ready {
@@ -113,6 +113,7 @@ impl Ready {
     }
 
     /// Starts a poll: a new pass if the last one is over.
+    #[inline]
     pub(super) fn begin(&mut self) {
         self.look = true;
         if self.bits == 0 && self.now.is_empty() {
@@ -126,11 +127,13 @@ impl Ready {
     }
 
     /// Whether this pass has somebody left to poll.
+    #[inline]
     pub(super) fn find(&mut self) -> bool {
         self.bits != 0 || self.find_lane()
     }
 
     /// Takes the slot to poll next. Only after [`find`](Self::find) said yes.
+    #[inline]
     pub(super) fn take(&mut self) -> usize {
         let slot = self.first + self.bits.trailing_zeros() as usize;
         self.bits &= self.bits - 1;
@@ -166,6 +169,7 @@ impl Ready {
     }
 
     /// Notes that a child may have woken another that this pass has not polled.
+    #[inline]
     pub(super) fn look_again(&mut self) {
         self.look = true;
     }
@@ -290,14 +294,12 @@ impl Wake for SlotWaker {
     }
 }
 
-thread_local! {
+per_thread! {
     /// The slot whose child is being polled on this thread. A child that wakes itself leaves a
     /// note here, which needs no atomics and can not be taken for a wake from elsewhere.
-    static POLLING: Polling = const {
-        Polling {
-            slot: Cell::new(Id(0)),
-            woken: Cell::new(false),
-        }
+    static POLLING: Polling = Polling {
+        slot: Cell::new(Id(0)),
+        woken: Cell::new(false),
     };
 }
 

@@ -5,5 +5,6 @@
 mod counter;
 mod queue;
 mod sim;
+mod stream;
 mod task;
 mod token;

@@ -70,35 +70,13 @@ impl Body {
     /// `max`; the rest is not read. [`Truncated`](ErrorKind::Truncated) if the connection ended
     /// before the body did, and whatever else the client meets.
     pub async fn bytes(self, max: usize) -> Result<Bytes, HttpError> {
-        let too_large = || {
-            HttpError::new(ErrorKind::BodyTooLarge)
-                .with_message(format!("more than {max} bytes"))
-                .with_maybe_sent()
-        };
-        if self.size_hint().lower() > max as u64 {
-            return Err(too_large());
-        }
+        let mut collected = Collected::new(max);
+        collected.expect(&self)?;
         let mut chunks = self.chunks();
-        let Some(first) = chunks.next().await.transpose()? else {
-            return Ok(Bytes::new());
-        };
-        if first.len() > max {
-            return Err(too_large());
+        while let Some(chunk) = chunks.next().await {
+            collected.push(chunk?)?;
         }
-        let Some(mut next) = chunks.next().await.transpose()? else {
-            return Ok(first);
-        };
-        let mut all = Vec::from(first);
-        loop {
-            if next.len() > max - all.len() {
-                return Err(too_large());
-            }
-            all.extend_from_slice(&next);
-            match chunks.next().await.transpose()? {
-                Some(chunk) => next = chunk,
-                None => return Ok(all.into()),
-            }
-        }
+        Ok(collected.into_bytes())
     }
 
     /// The pieces of the body, as they come.
@@ -240,5 +218,62 @@ impl<S: Stream<Item = Result<Bytes, HttpError>>> HttpBody for Pieces<S> {
     ) -> Poll<Option<Result<Frame<Bytes>, HttpError>>> {
         let stream = self.project().stream;
         stream.poll_next(cx).map_ok(Frame::data)
+    }
+}
+
+/// The bytes of a body that were read so far, up to a limit.
+pub(super) struct Collected {
+    max: usize,
+    /// A body that came in one piece is not copied.
+    first: Bytes,
+    /// Everything, once there is more than the first piece.
+    all: Vec<u8>,
+}
+
+impl Collected {
+    pub(super) fn new(max: usize) -> Self {
+        Self {
+            max,
+            first: Bytes::new(),
+            all: Vec::new(),
+        }
+    }
+
+    /// Fails if it is already known that `body` is too long.
+    pub(super) fn expect(&self, body: &Body) -> Result<(), HttpError> {
+        if body.size_hint().lower() > self.max as u64 {
+            return Err(self.too_large());
+        }
+        Ok(())
+    }
+
+    /// Adds a piece, or as much of it as there is room for.
+    pub(super) fn push(&mut self, mut chunk: Bytes) -> Result<(), HttpError> {
+        let room = self.max - self.first.len().max(self.all.len());
+        let fits = chunk.len() <= room;
+        chunk.truncate(room);
+        if self.first.is_empty() {
+            self.first = chunk;
+        } else {
+            if self.all.is_empty() {
+                self.all.extend_from_slice(&self.first);
+            }
+            self.all.extend_from_slice(&chunk);
+        }
+        if fits { Ok(()) } else { Err(self.too_large()) }
+    }
+
+    pub(super) fn into_bytes(self) -> Bytes {
+        if self.all.is_empty() {
+            self.first
+        } else {
+            self.all.into()
+        }
+    }
+
+    fn too_large(&self) -> HttpError {
+        HttpError::new(ErrorKind::BodyTooLarge)
+            .with_message(format!("more than {} bytes", self.max))
+            .with_maybe_sent()
     }
 }

@@ -36,6 +36,8 @@ pub enum ErrorKind {
     BodyTooLarge,
     /// Too many redirects, a loop, or one that may not be followed.
     Redirect,
+    /// The status is one that was declared a failure.
+    Status,
     /// The client can not do what was asked for.
     Unsupported,
     /// Asked to stop before the answer was there.
@@ -73,6 +75,7 @@ impl ErrorKind {
             Self::Truncated => "truncated",
             Self::BodyTooLarge => "body_too_large",
             Self::Redirect => "redirect",
+            Self::Status => "status",
             Self::Unsupported => "unsupported",
             Self::Cancelled => "cancelled",
             Self::Other => "other",
@@ -92,6 +95,7 @@ impl fmt::Display for ErrorKind {
             Self::Truncated => "response ended early",
             Self::BodyTooLarge => "body too large",
             Self::Redirect => "redirect not followed",
+            Self::Status => "status not accepted",
             Self::Unsupported => "not supported by this client",
             Self::Cancelled => "cancelled",
             Self::Other => "request failed",

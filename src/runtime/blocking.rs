@@ -214,6 +214,32 @@ mod tests {
         assert_eq!((state.threads, state.idle), (2, 0));
     }
 
+    /// Work comes in the moment in which the thread that is idle loses patience.
+    #[test]
+    fn a_thread_does_not_end_while_there_is_work() {
+        let pool: &Pool = Box::leak(Box::new(Pool::new(Duration::from_millis(5), pretend)));
+        let (done, finished) = mpsc::channel();
+        let comes = thread::spawn(move || {
+            loop {
+                let mut state = pool.lock();
+                if state.idle == 1 {
+                    // Nobody is told.
+                    break state
+                        .queue
+                        .push_back(Box::new(move || done.send(()).unwrap()));
+                }
+                drop(state);
+                thread::yield_now();
+            }
+        });
+        while finished.try_recv().is_err() {
+            pool.lock().threads = 1;
+            pool.run();
+            assert!(pool.lock().queue.is_empty());
+        }
+        comes.join().unwrap();
+    }
+
     #[test]
     fn there_are_never_more_threads_than_the_bound() {
         let pool = pool(pretend);

@@ -1,7 +1,7 @@
 //! Shutdown signals as tokens and as a stream.
 //!
 //! [`ShutdownSignals`] turns SIGINT and SIGTERM (Ctrl-C on Windows) into a
-//! [`CancellationToken`]: the first signal asks to stop, a second one asks to stop now. It needs
+//! [`CancellationToken`](crate::CancellationToken): the first signal asks to stop, a second one asks to stop now. It needs
 //! no runtime: a thread of its own waits for the signals.
 
 mod shutdown;

@@ -136,7 +136,7 @@ impl Future for Timer {
         }
         let armed = Armed {
             waker: cx.waker().clone(),
-            task: state.current(),
+            task: state.current,
         };
         let old = state.clock.timers.insert(self.key, armed);
         drop(state);

@@ -12,7 +12,7 @@ use super::clock::Clock;
 use super::deadlock::{Waiting, WaitingTask};
 use super::order::{Order, Random, Ready};
 use crate::primitives::{Mutex, MutexGuard};
-use crate::runtime::{BoxFuture, Spawner};
+use crate::runtime::BoxFuture;
 use crate::sync::wake_all;
 use crate::task::discard;
 
@@ -27,18 +27,25 @@ pub(super) struct State {
     tasks: Slab<Entry>,
     ready: Ready<Step>,
     /// The task that is polled at the moment.
-    current: Option<TaskId>,
+    pub(super) current: Option<TaskId>,
     started: u64,
-    spurious: bool,
+    pub(super) settings: Settings,
+    /// Draws the wake-ups that have no reason.
     random: Random,
-    auto_advance: bool,
-    workers: NonZeroUsize,
     /// Whether somebody drives the tasks.
     running: bool,
     /// The `Sim` has gone: nothing runs any more.
     closed: bool,
     /// Whether somebody drops what a closed `Sim` can not run.
     burying: bool,
+}
+
+/// What the test has chosen.
+#[derive(Debug)]
+pub(super) struct Settings {
+    pub(super) spurious_wakes: bool,
+    pub(super) auto_advance: bool,
+    pub(super) parallelism: NonZeroUsize,
 }
 
 /// The place of a task, and its number: places are used again, numbers are not.
@@ -94,10 +101,12 @@ impl Shared {
                 ready: Ready::new(order),
                 current: None,
                 started: 0,
-                spurious: false,
+                settings: Settings {
+                    spurious_wakes: false,
+                    auto_advance: true,
+                    parallelism: NonZeroUsize::MIN,
+                },
                 random: Random::new(seed),
-                auto_advance: true,
-                workers: NonZeroUsize::MIN,
                 running: false,
                 closed: false,
                 burying: false,
@@ -138,6 +147,22 @@ impl Shared {
         });
         state.enqueue(id);
         (id, waker)
+    }
+
+    pub(super) fn spawn(
+        self: &Arc<Self>,
+        task: BoxFuture<'static, ()>,
+        caller: &'static Location<'static>,
+    ) {
+        let mut state = self.lock();
+        self.add(&mut state, TaskBody::Idle(task), caller);
+        self.bury_if_closed(state);
+    }
+
+    pub(super) fn spawn_blocking(&self, work: Box<dyn FnOnce() + Send>) {
+        let mut state = self.lock();
+        state.ready.push(Step::Work(work), None);
+        self.bury_if_closed(state);
     }
 
     /// Enters the future of `block_on`.
@@ -221,6 +246,14 @@ impl Shared {
         self.bury();
     }
 
+    fn bury_if_closed(&self, state: MutexGuard<'_, State>) {
+        let closed = state.closed;
+        drop(state);
+        if closed {
+            self.bury();
+        }
+    }
+
     /// Drops what a closed `Sim` can not run. In a loop, because what is dropped may spawn.
     fn bury(&self) {
         let mut state = self.lock();
@@ -246,33 +279,8 @@ impl State {
         self.ready.order()
     }
 
-    /// The task that is polled at the moment.
-    pub(super) fn current(&self) -> Option<TaskId> {
-        self.current
-    }
-
-    pub(super) fn end_of_poll(&mut self) {
-        self.current = None;
-    }
-
     pub(super) fn is_closed(&self) -> bool {
         self.closed
-    }
-
-    pub(super) fn auto_advance(&self) -> bool {
-        self.auto_advance
-    }
-
-    pub(super) fn set_auto_advance(&mut self, on: bool) {
-        self.auto_advance = on;
-    }
-
-    pub(super) fn set_workers(&mut self, workers: NonZeroUsize) {
-        self.workers = workers;
-    }
-
-    pub(super) fn set_spurious(&mut self, on: bool) {
-        self.spurious = on;
     }
 
     /// How many tasks have not ended, the future of `block_on` left out.
@@ -316,7 +324,7 @@ impl State {
     }
 
     fn next_step(&mut self) -> Option<Step> {
-        if self.spurious {
+        if self.settings.spurious_wakes {
             self.maybe_wake_one();
         }
         loop {
@@ -399,39 +407,5 @@ impl Wake for TaskWaker {
         if let Some(shared) = self.shared.upgrade() {
             shared.lock().enqueue(self.id);
         }
-    }
-}
-
-/// The [`Spawner`] of a [`Sim`](super::Sim).
-pub(super) struct SimSpawner(pub(super) Arc<Shared>);
-
-impl Spawner for SimSpawner {
-    #[track_caller]
-    fn spawn(&self, task: BoxFuture<'static, ()>) {
-        self.spawn_at(task, Location::caller());
-    }
-
-    fn spawn_at(&self, task: BoxFuture<'static, ()>, caller: &'static Location<'static>) {
-        let mut state = self.0.lock();
-        self.0.add(&mut state, TaskBody::Idle(task), caller);
-        let closed = state.closed;
-        drop(state);
-        if closed {
-            self.0.bury();
-        }
-    }
-
-    fn spawn_blocking(&self, work: Box<dyn FnOnce() + Send>) {
-        let mut state = self.0.lock();
-        state.ready.push(Step::Work(work), None);
-        let closed = state.closed;
-        drop(state);
-        if closed {
-            self.0.bury();
-        }
-    }
-
-    fn parallelism(&self) -> NonZeroUsize {
-        self.0.lock().workers
     }
 }

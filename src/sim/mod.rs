@@ -60,6 +60,7 @@ mod deadlock;
 mod executor;
 mod explore;
 mod order;
+mod spawner;
 mod yield_now;
 
 use std::fmt;
@@ -72,7 +73,8 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use self::clock::SimSleeper;
-use self::executor::{Shared, SimSpawner, Stepped};
+use self::executor::{Shared, Stepped};
+use self::spawner::SimSpawner;
 use crate::runtime::Runtime;
 
 pub use self::deadlock::Deadlock;
@@ -128,7 +130,7 @@ impl Sim {
     ///
     /// By default it does. If it does not, it reports a [`Deadlock`] where it would have.
     pub fn auto_advance(&self, on: bool) {
-        self.shared.lock().set_auto_advance(on);
+        self.shared.lock().settings.auto_advance = on;
     }
 
     /// Whether tasks are woken now and then for no reason.
@@ -136,7 +138,7 @@ impl Sim {
     /// By default they are not. Before every step, and when nothing is ready, one time in four
     /// any live task is woken. The seed of [`Order::Seeded`] decides when and which.
     pub fn spurious_wakes(&self, on: bool) {
-        self.shared.lock().set_spurious(on);
+        self.shared.lock().settings.spurious_wakes = on;
     }
 
     /// What [`Runtime::parallelism`] answers: one by default.
@@ -152,7 +154,7 @@ impl Sim {
         let Some(workers) = NonZeroUsize::new(workers) else {
             panic!("a runtime has at least one worker, not nought");
         };
-        self.shared.lock().set_workers(workers);
+        self.shared.lock().settings.parallelism = workers;
     }
 
     /// The handle to give to what is tested.
@@ -214,14 +216,14 @@ impl Sim {
                 Stepped::Ran => {}
                 Stepped::Main => {
                     let poll = future.as_mut().poll(&mut cx);
-                    self.shared.lock().end_of_poll();
+                    self.shared.lock().current = None;
                     polls = polls.map(|polls| polls - 1);
                     if let Poll::Ready(output) = poll {
                         return Ok(Some(output));
                     }
                 }
                 Stepped::Idle => {
-                    let auto_advance = self.shared.lock().auto_advance();
+                    let auto_advance = self.shared.lock().settings.auto_advance;
                     if !auto_advance || !self.shared.fire_next(None) {
                         return Err(Deadlock(self.shared.lock().waiting()));
                     }

@@ -4,14 +4,14 @@ mod blocking;
 mod handle;
 mod join_error;
 mod outcome;
+mod reason;
 mod token;
 
 pub use blocking::BlockingTask;
 pub use handle::{AbortHandle, Task};
 pub use join_error::JoinError;
-pub use token::{
-    CancellationToken, Cancelled, CancelledOwned, DropGuard, Reason, RunUntilCancelled,
-};
+pub use reason::Reason;
+pub use token::{CancellationToken, Cancelled, CancelledOwned, DropGuard, RunUntilCancelled};
 
 pub(crate) use join_error::panic_message;
 

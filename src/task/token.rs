@@ -1,4 +1,3 @@
-use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
@@ -9,7 +8,7 @@ use std::task::{Context, Poll};
 use pin_project_lite::pin_project;
 use slab::Slab;
 
-use super::discard;
+use super::{Reason, discard};
 use crate::primitives::Mutex;
 use crate::primitives::atomic::{AtomicBool, Ordering};
 use crate::sync::{Key, WaitList, wake_all};
@@ -86,8 +85,9 @@ impl CancellationToken {
 
     /// Asks whoever holds this token, or a child of it, to stop.
     ///
-    /// When it returns, this token and all its descendants are cancelled and their waiters woken;
-    /// a waiter that wakes sees all of them cancelled. If another thread is at it already, this
+    /// When it returns, this token and all its descendants are cancelled and their waiters woken:
+    /// those of a token in the order they came, and before those of its children. A waiter that
+    /// wakes sees all of them cancelled. If another thread is at it already, this
     /// does nothing and does not wait for it.
     pub fn cancel(&self, reason: impl Into<Reason>) {
         if !self.is_cancelled() {
@@ -373,77 +373,5 @@ impl Drop for DropGuard {
         if let Some(token) = &self.token {
             token.cancel("its guard was dropped");
         }
-    }
-}
-
-/// Why something was cancelled: a short text, cheap to clone.
-///
-/// # Examples
-///
-/// ```
-/// use untethered::task::Reason;
-///
-/// let fixed = Reason::from("shutdown");
-/// let made = Reason::from(format!("signal {}", 15));
-/// assert_eq!(fixed.as_str(), "shutdown");
-/// assert_eq!(made.to_string(), "signal 15");
-/// ```
-#[derive(Clone)]
-pub struct Reason(Text);
-
-#[derive(Clone)]
-enum Text {
-    Static(&'static str),
-    Shared(Arc<str>),
-}
-
-impl Reason {
-    /// The text.
-    pub fn as_str(&self) -> &str {
-        match &self.0 {
-            Text::Static(text) => text,
-            Text::Shared(text) => text,
-        }
-    }
-}
-
-impl From<&'static str> for Reason {
-    fn from(text: &'static str) -> Self {
-        Self(Text::Static(text))
-    }
-}
-
-impl From<String> for Reason {
-    fn from(text: String) -> Self {
-        Self(Text::Shared(text.into()))
-    }
-}
-
-impl From<Cow<'static, str>> for Reason {
-    fn from(text: Cow<'static, str>) -> Self {
-        match text {
-            Cow::Borrowed(text) => text.into(),
-            Cow::Owned(text) => text.into(),
-        }
-    }
-}
-
-impl PartialEq for Reason {
-    fn eq(&self, other: &Self) -> bool {
-        self.as_str() == other.as_str()
-    }
-}
-
-impl Eq for Reason {}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl fmt::Debug for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self.as_str(), f)
     }
 }

@@ -5,8 +5,12 @@ use std::future::Ready;
 use std::marker::{PhantomData, PhantomPinned};
 use std::rc::Rc;
 
-use untethered::runtime::{Runtime, Sleep, Unobserved};
+use untethered::runtime::{BoxFuture, Runtime, Sleep, Unobserved};
 use untethered::sim::{Deadlock, Order, Sim, YieldNow};
+use untethered::stream::{Concurrent, FromIter};
+use untethered::sync::{
+    Acquire, AcquireOwned, AcquireRate, InvalidRate, Limit, OwnedPermit, Permit, RateLimit,
+};
 use untethered::task::{
     AbortHandle, BlockingTask, CancellationToken, Cancelled, CancelledOwned, DropGuard, JoinError,
     Reason, RunUntilCancelled, Task,
@@ -99,5 +103,74 @@ fn of_the_simulation() {
         Order: true true true;
         Deadlock: true true true;
         YieldNow: true true true;
+    }
+}
+
+#[test]
+fn of_limits() {
+    check! {
+        Limit: true true true;
+        Acquire<'static>: true true true;
+        AcquireOwned: true true true;
+        Permit<'static>: true true true;
+        OwnedPermit: true true true;
+        RateLimit: true true true;
+        AcquireRate<'static>: true false true;
+        InvalidRate: true true true;
+    }
+}
+
+#[test]
+fn of_streams() {
+    type Of<F> = Concurrent<FromIter<std::vec::IntoIter<F>>>;
+    check! {
+        Of<Ready<u8>>: true true true;
+        Of<Ready<Rc<u8>>>: false false true;
+        Of<BoxFuture<'static, u8>>: true false true;
+    }
+}
+
+#[cfg(feature = "http")]
+#[test]
+fn of_http() {
+    use untethered::http::{
+        Body, Capabilities, Chunks, Deadline, Engine, EngineBuilder, ErrorKind, HttpError, Phases,
+    };
+    check! {
+        Body: true false true;
+        Capabilities: true true true;
+        Chunks: true false true;
+        Deadline: true true true;
+        Engine: true true true;
+        EngineBuilder: true true true;
+        ErrorKind: true true true;
+        HttpError: true true true;
+        Phases: true true true;
+    }
+}
+
+#[cfg(feature = "http")]
+#[test]
+fn of_the_fan_out() {
+    use untethered::http::{
+        FailFast, FailedFetch, FanOut, FetchAll, FetchAllFuture, FetchError, FetchRequest,
+        FetchResults, FetchStream, Fetched, Progress, Redirected, StatusCheck, Tally, Timeouts,
+    };
+    check! {
+        FanOut: true true true;
+        FetchRequest: true false true;
+        Fetched: true true true;
+        Redirected: true true true;
+        FetchError: true true true;
+        FetchResults<u8>: true true true;
+        FetchAll<'static, PhantomPinned>: true false true;
+        FetchAllFuture<'static, PhantomPinned>: true false true;
+        FetchStream<'static, PhantomPinned>: true false true;
+        FailFast<'static, PhantomPinned>: true false true;
+        FailedFetch<u8>: true true true;
+        Progress: true true true;
+        Tally: true true true;
+        StatusCheck: true true true;
+        Timeouts: true true true;
     }
 }

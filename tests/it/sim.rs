@@ -1,4 +1,4 @@
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::future::{pending, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -8,9 +8,10 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use untethered::sim::{Order, Sim, drop_at_every_poll, explore_orders, yield_now};
+use untethered::Runtime;
+use untethered::sim::{Sim, explore_orders, yield_now};
 
-use crate::support::{Log, OnDrop, panic_text};
+use crate::support::{Log, OnDrop, Wakes, panic_text};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -293,7 +294,8 @@ fn dropping_a_sim_drops_what_it_holds_and_what_comes() {
         move || drop(guard)
     });
     let mut sleep = pin!(rt.sleep(SECOND));
-    let mut cx = Context::from_waker(Waker::noop());
+    let (wakes, waker) = Wakes::new();
+    let mut cx = Context::from_waker(&waker);
     assert!(sleep.as_mut().poll(&mut cx).is_pending());
     let now = rt.now();
     drop(sim);
@@ -324,13 +326,19 @@ fn dropping_a_sim_drops_what_it_holds_and_what_comes() {
             .is_cancelled()
     );
     assert!(sleep.as_mut().poll(&mut cx).is_pending());
-    assert!(rt.sleep(SECOND).deadline().is_some());
+    drop(waker);
+    assert_eq!(
+        Arc::strong_count(&wakes),
+        1,
+        "a sleep that never ends keeps no waker"
+    );
+    assert_eq!(wakes.count(), 0);
     assert_eq!(rt.now(), now);
 }
 
 /// Spawns the rest of a chain when dropped.
 struct Chain {
-    rt: untethered::Runtime,
+    rt: Runtime,
     left: usize,
     ends: Arc<AtomicUsize>,
 }
@@ -354,7 +362,7 @@ impl Drop for Chain {
 fn tasks_that_spawn_when_dropped_are_not_dropped_by_recursion() {
     let ends = Arc::new(AtomicUsize::new(0));
     let sim = Sim::new();
-    let chain = |rt: &untethered::Runtime| Chain {
+    let chain = |rt: &Runtime| Chain {
         rt: rt.clone(),
         left: 100_000,
         ends: ends.clone(),
@@ -376,23 +384,97 @@ fn tasks_that_spawn_when_dropped_are_not_dropped_by_recursion() {
 fn a_waker_of_an_ended_task_wakes_nobody_else() {
     let sim = Sim::new();
     let rt = sim.runtime();
-    let stale = sim.block_on(async {
-        let task = rt.spawn(poll_fn(|cx| Poll::Ready(cx.waker().clone())));
-        task.await.unwrap()
-    });
+    let ended = rt.spawn(poll_fn(|cx| Poll::Ready(cx.waker().clone())));
+    sim.run_until_idle();
+    // The next task takes its place.
     let polls = Arc::new(AtomicUsize::new(0));
     let counter = polls.clone();
-    let task = rt.spawn(poll_fn(move |_| {
+    let own = Arc::new(Mutex::new(None::<Waker>));
+    let slot = own.clone();
+    let task = rt.spawn(poll_fn(move |cx| {
+        *slot.lock().unwrap() = Some(cx.waker().clone());
         counter.fetch_add(1, SeqCst);
         Poll::<()>::Pending
     }));
+    let mut cx = Context::from_waker(Waker::noop());
+    let Poll::Ready(Ok(stale)) = pin!(ended).poll(&mut cx) else {
+        panic!("the first task has not ended");
+    };
     sim.run_until_idle();
     stale.wake_by_ref();
     sim.run_until_idle();
     assert_eq!(polls.load(SeqCst), 1);
+    // Nor does it keep anybody from being woken.
+    stale.wake_by_ref();
+    own.lock().unwrap().take().unwrap().wake();
+    sim.run_until_idle();
+    assert_eq!(polls.load(SeqCst), 2);
     drop(sim);
     stale.wake();
     drop(task);
+}
+
+#[test]
+fn a_wake_of_a_main_future_that_is_done_polls_nobody_else() {
+    let sim = Sim::new();
+    sim.block_on(poll_fn(|cx| {
+        cx.waker().wake_by_ref();
+        Poll::Ready(())
+    }));
+    let polls = Arc::new(AtomicUsize::new(0));
+    let counter = polls.clone();
+    let task = sim.runtime().spawn(poll_fn(move |_| {
+        counter.fetch_add(1, SeqCst);
+        Poll::<()>::Pending
+    }));
+    sim.run_until_idle();
+    assert_eq!(polls.load(SeqCst), 1);
+    drop(task);
+}
+
+#[test]
+fn a_timer_wakes_nobody_before_its_time() {
+    let sim = Sim::new();
+    let rt = sim.runtime();
+    let (wakes, waker) = Wakes::new();
+    let mut cx = Context::from_waker(&waker);
+    let nano = Duration::from_nanos(1);
+    let mut sleeps = [1, 2, 3].map(|nanos| Box::pin(rt.sleep(nanos * nano)));
+    for sleep in &mut sleeps {
+        assert!(sleep.as_mut().poll(&mut cx).is_pending());
+    }
+    for due in 1..=3 {
+        sim.advance(nano);
+        assert_eq!(wakes.count(), due);
+    }
+}
+
+#[test]
+fn timers_are_on_time_to_the_nanosecond() {
+    explore_orders(4, |sim| {
+        let rt = sim.runtime();
+        let tasks: Vec<_> = (1..200_u64)
+            .map(|number| {
+                let rt = rt.clone();
+                rt.clone().spawn(async move {
+                    for step in 1..4 {
+                        // Far apart and close together.
+                        let nanos = Duration::from_nanos(number * number % 97 * step);
+                        let deadline = rt.now() + nanos;
+                        rt.sleep(nanos).await;
+                        assert_eq!(rt.now(), deadline);
+                    }
+                })
+            })
+            .collect();
+        sim.block_on(async {
+            for task in tasks {
+                task.await.unwrap();
+            }
+        });
+        assert_eq!(sim.elapsed(), Duration::from_nanos(96 * (1 + 2 + 3)));
+        sim.assert_empty();
+    });
 }
 
 #[test]
@@ -420,244 +502,6 @@ fn wakes_of_other_threads_count() {
     .join()
     .unwrap();
     assert_eq!(sim.block_on(task).unwrap(), 7);
-}
-
-/// The names of four tasks in the order in which they run, each twice.
-fn run_four(sim: &Sim) -> Vec<String> {
-    let log = Log::default();
-    for name in ["a", "b", "c", "d"] {
-        let log = log.clone();
-        let task = async move {
-            log.push(name);
-            yield_now().await;
-            log.push(name);
-        };
-        sim.runtime().spawn(task).detach();
-    }
-    sim.run_until_idle();
-    log.take()
-}
-
-#[test]
-fn orders_differ_and_repeat() {
-    let mut seen = Vec::new();
-    explore_orders(8, |sim| seen.push(run_four(sim)));
-    assert_eq!(seen.len(), 10);
-    assert_eq!(seen[0], ["a", "b", "c", "d", "a", "b", "c", "d"]);
-    assert_eq!(seen[1], ["d", "c", "b", "a", "a", "b", "c", "d"]);
-    for (seed, order) in seen[2..].iter().enumerate() {
-        let sim = Sim::with_order(Order::Seeded(seed as u64));
-        assert_eq!(run_four(&sim), *order);
-    }
-    seen.sort();
-    seen.dedup();
-    assert_eq!(seen.len(), 10, "{seen:?}");
-}
-
-#[test]
-fn every_order_is_drawn() {
-    let mut seen = std::collections::HashSet::new();
-    for seed in 0..500 {
-        let sim = Sim::with_order(Order::Seeded(seed));
-        let log = Log::default();
-        for name in ["a", "b", "c", "d"] {
-            let log = log.clone();
-            sim.runtime().spawn(async move { log.push(name) }).detach();
-        }
-        sim.run_until_idle();
-        seen.insert(log.take());
-    }
-    assert_eq!(seen.len(), 24);
-}
-
-#[test]
-fn lifo_runs_first_what_was_woken_last() {
-    let sim = Sim::with_order(Order::Lifo);
-    let rt = sim.runtime();
-    let log = Log::default();
-    let token = untethered::CancellationToken::new();
-    let waiter = rt.spawn({
-        let (log, token) = (log.clone(), token.clone());
-        async move {
-            token.cancelled().await;
-            log.push("woken");
-        }
-    });
-    sim.run_until_idle();
-    for name in ["a", "b"] {
-        let (log, token) = (log.clone(), token.clone());
-        let task = async move {
-            log.push(name);
-            token.cancel("now");
-        };
-        rt.spawn(task).detach();
-    }
-    sim.block_on(waiter).unwrap();
-    sim.run_until_idle();
-    assert_eq!(log.take(), ["b", "woken", "a"]);
-}
-
-#[test]
-fn no_order_starves_a_task() {
-    explore_orders(8, |sim| {
-        let rt = sim.runtime();
-        let flag = Arc::new(AtomicUsize::new(0));
-        let setter = flag.clone();
-        rt.spawn(async move { setter.store(1, SeqCst) }).detach();
-        let spinner = |flag: Arc<AtomicUsize>| async move {
-            while flag.load(SeqCst) == 0 {
-                yield_now().await;
-            }
-        };
-        let spinning = [
-            rt.spawn(spinner(flag.clone())),
-            rt.spawn(spinner(flag.clone())),
-        ];
-        // Each spawns the next until the flag is set.
-        fn spawner(rt: untethered::Runtime, flag: Arc<AtomicUsize>) {
-            if flag.load(SeqCst) == 0 {
-                rt.clone().spawn(async move { spawner(rt, flag) }).detach();
-            }
-        }
-        spawner(rt.clone(), flag.clone());
-        sim.block_on(async {
-            for task in spinning {
-                task.await.unwrap();
-            }
-        });
-        sim.run_until_idle();
-        sim.assert_empty();
-    });
-}
-
-/// How often a task that sleeps three times is polled.
-fn polls_of_a_sleeper(sim: &Sim) -> usize {
-    let rt = sim.runtime();
-    let polls = Cell::new(0);
-    sim.block_on(async {
-        let mut sleeper = pin!(async {
-            for _ in 0..3 {
-                rt.sleep(SECOND).await;
-            }
-        });
-        poll_fn(|cx| {
-            polls.set(polls.get() + 1);
-            sleeper.as_mut().poll(cx)
-        })
-        .await
-    });
-    assert_eq!(sim.elapsed(), 3 * SECOND);
-    polls.get()
-}
-
-#[test]
-fn spurious_wakes_poll_what_was_not_woken() {
-    let mut more = 0;
-    for seed in 0..50 {
-        let spurious = || {
-            let sim = Sim::with_order(Order::Seeded(seed));
-            sim.spurious_wakes(true);
-            polls_of_a_sleeper(&sim)
-        };
-        let polls = spurious();
-        assert_eq!(polls, spurious());
-        more += usize::from(polls > 4);
-        let sim = Sim::with_order(Order::Seeded(seed));
-        assert_eq!(polls_of_a_sleeper(&sim), 4);
-    }
-    assert!(more > 10, "only {more} of 50 seeds woke a task");
-}
-
-#[test]
-fn a_failure_names_its_order() {
-    let test = |sim: &Sim| assert_eq!(run_four(sim)[0], "a");
-    let message = panic_text(|| explore_orders(3, test));
-    assert!(message.starts_with("with Order::Lifo: "), "{message}");
-    let again = catch_unwind(|| test(&Sim::with_order(Order::Lifo)));
-    assert!(again.is_err());
-
-    let seeded = |sim: &Sim| {
-        let seen = run_four(sim);
-        assert!(seen[0] == "a" || seen[0] == "d", "{seen:?}");
-    };
-    let message = panic_text(|| explore_orders(20, seeded));
-    assert!(message.starts_with("with Order::Seeded("), "{message}");
-
-    // A payload that is no text comes out as it is.
-    let payload = catch_unwind(|| explore_orders(1, |_| std::panic::panic_any(7_u8))).unwrap_err();
-    assert_eq!(payload.downcast_ref::<u8>(), Some(&7));
-}
-
-#[test]
-fn every_poll_is_reached_by_the_drop() {
-    for order in [Order::Fifo, Order::Lifo, Order::Seeded(3)] {
-        let dropped_at = RefCell::new(Vec::new());
-        let polls = drop_at_every_poll(order, |sim| {
-            let rt = sim.runtime();
-            let step = Rc::new(Cell::new(0));
-            let at = step.clone();
-            let future = async move {
-                for _ in 0..3 {
-                    at.set(at.get() + 1);
-                    yield_now().await;
-                    at.set(at.get() + 1);
-                    rt.sleep(SECOND).await;
-                }
-            };
-            let dropped_at = &dropped_at;
-            (future, move |sim: &Sim| {
-                sim.assert_empty();
-                dropped_at.borrow_mut().push(step.get());
-            })
-        });
-        assert_eq!(polls, 7);
-        assert_eq!(*dropped_at.borrow(), [0, 1, 2, 3, 4, 5, 6, 6]);
-    }
-}
-
-#[test]
-fn drop_at_every_poll_finds_what_a_drop_loses() {
-    // Takes the item off the shelf before an await, and puts it back only after.
-    let message = panic_text(|| {
-        drop_at_every_poll(Order::Fifo, |_| {
-            let shelf = Rc::new(RefCell::new(vec!["item"]));
-            let taken = shelf.clone();
-            let future = async move {
-                yield_now().await;
-                let item = taken.borrow_mut().pop().unwrap();
-                yield_now().await;
-                taken.borrow_mut().push(item);
-            };
-            (future, move |_: &Sim| {
-                assert_eq!(shelf.borrow().len(), 1, "lost")
-            })
-        })
-    });
-    assert!(message.starts_with("dropped after 2 polls: "), "{message}");
-    assert!(message.contains("lost"), "{message}");
-}
-
-#[test]
-fn drop_at_every_poll_ends() {
-    let message = panic_text(|| {
-        drop_at_every_poll(Order::Fifo, |_| (pending::<()>(), |_: &Sim| ()));
-    });
-    assert!(
-        message.starts_with("dropped after 2 polls: deadlock"),
-        "{message}"
-    );
-    let message = panic_text(|| {
-        let endless = || async {
-            loop {
-                yield_now().await;
-            }
-        };
-        drop_at_every_poll(Order::Fifo, |_| (endless(), |_: &Sim| ()));
-    });
-    assert!(
-        message.starts_with("the future is not done after"),
-        "{message}"
-    );
 }
 
 #[test]

@@ -157,6 +157,32 @@ fn waiters_are_woken_in_the_order_they_came() {
 }
 
 #[test]
+fn waiters_of_a_token_are_woken_before_those_of_its_children() {
+    let log = Log::default();
+    let root = CancellationToken::new();
+    let (one, two) = (root.child_token(), root.child_token());
+    let below = one.child_token();
+    let waits: Vec<_> = [
+        ("below", &below),
+        ("one", &one),
+        ("two", &two),
+        ("root", &root),
+    ]
+    .into_iter()
+    .map(|(name, token)| {
+        let mut wait = Box::pin(token.cancelled());
+        let waker = Waker::from(Arc::new(Named(name, log.clone())));
+        let poll = wait.as_mut().poll(&mut Context::from_waker(&waker));
+        assert!(poll.is_pending());
+        wait
+    })
+    .collect();
+    root.cancel("now");
+    assert_eq!(log.take(), ["root", "one", "two", "below"]);
+    drop(waits);
+}
+
+#[test]
 fn whoever_is_woken_sees_all_descendants_cancelled() {
     struct Looks(CancellationToken, Log);
     impl Wake for Looks {

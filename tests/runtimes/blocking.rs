@@ -15,8 +15,8 @@ pub(crate) fn its_value_reaches_the_handle<H: Host>(host: H) {
 
 pub(crate) fn its_panic_reaches_the_handle<H: Host>(host: H) {
     let rt = host.runtime();
-    let error = host.block_on(rt.spawn_blocking(|| panic_any(17_u8)));
-    let payload = error.map(|()| ()).unwrap_err().into_panic().unwrap();
+    let outcome: Result<(), _> = host.block_on(rt.spawn_blocking(|| panic_any(17_u8)));
+    let payload = outcome.unwrap_err().into_panic().unwrap();
     assert_eq!(*payload.downcast::<u8>().unwrap(), 17);
     assert_eq!(host.block_on(rt.spawn_blocking(|| 1)).unwrap(), 1);
 }

@@ -119,7 +119,7 @@ pub(crate) fn without_hanging(test: impl FnOnce() + Send + 'static) {
         let _alive = alive;
         test();
     });
-    if ended.recv_timeout(Duration::from_secs(300)) == Err(RecvTimeoutError::Timeout) {
+    if ended.recv_timeout(Duration::from_secs(120)) == Err(RecvTimeoutError::Timeout) {
         panic!("hangs");
     }
     if let Err(panic) = thread.join() {

@@ -174,11 +174,13 @@ pub(crate) fn a_sleep_does_not_panic<H: Ends>(host: H) {
     let _ = poll(&mut armed);
     let mut later = rt.sleep(Duration::from_millis(1));
     let _ = poll(&mut later);
-    while unarmed.deadline() > Some(rt.now()) {
-        std::thread::yield_now();
+    if H::REAL {
+        while unarmed.deadline() > Some(rt.now()) {
+            std::thread::yield_now();
+        }
+        // Never armed, it only looks at the clock.
+        assert_eq!(poll(&mut unarmed), Poll::Ready(()));
     }
-    // Never armed, it only looks at the clock.
-    assert_eq!(poll(&mut unarmed), Poll::Ready(()));
     if H::TIMERS_END {
         assert_eq!(poll(&mut armed).is_ready(), over);
     } else {

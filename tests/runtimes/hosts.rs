@@ -219,3 +219,35 @@ mod on_threads {
         }
     }
 }
+
+#[cfg(feature = "sim")]
+pub(crate) use untethered::sim::Sim;
+
+#[cfg(feature = "sim")]
+impl Host for Sim {
+    const WORKERS: usize = 1;
+    const REAL: bool = false;
+
+    fn start() -> Self {
+        Self::new()
+    }
+
+    fn runtime(&self) -> Runtime {
+        Self::runtime(self)
+    }
+
+    fn block_on<F: Future>(&self, future: F) -> F::Output {
+        Self::block_on(self, future)
+    }
+}
+
+#[cfg(feature = "sim")]
+impl Ends for Sim {
+    const SELF_DRIVEN: bool = false;
+    const TIMERS_END: bool = true;
+
+    fn end(self, rt: Runtime) -> Option<Runtime> {
+        drop(self);
+        Some(rt)
+    }
+}

@@ -35,3 +35,5 @@ contract!(smol_executor, hosts::SmolExecutor, ends);
 contract!(async_std, hosts::AsyncStd);
 #[cfg(feature = "threads")]
 contract!(own_threads, hosts::Threads, ends);
+#[cfg(feature = "sim")]
+contract!(sim, hosts::Sim, ends);

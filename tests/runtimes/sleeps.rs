@@ -222,9 +222,9 @@ pub(crate) fn a_sleep_may_move_between_tasks<H: Host>(host: H) {
     let mut sleep = rt.sleep_until(deadline);
     let first = rt.spawn(async move {
         let _ = poll_fn(|cx| Poll::Ready(Pin::new(&mut sleep).poll(cx))).await;
-        sleep
+        (sleep,)
     });
-    let sleep = host.block_on(first).unwrap();
+    let (sleep,) = host.block_on(first).unwrap();
     let clock = rt.clone();
     let second = rt.spawn(async move {
         sleep.await;

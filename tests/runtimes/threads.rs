@@ -98,17 +98,20 @@ fn the_last_handle_may_be_dropped_by_its_own_thread() {
 fn a_task_may_park_its_thread() {
     without_hanging(|| {
         let rt = runtime::threads(1);
-        for n in 0..200 {
-            let (inner, outer) = (rt.clone(), rt.clone());
-            let task = rt.spawn(async move {
-                // Wakes the worker, which runs this task, and then takes the thread's token.
-                let next = inner.spawn(async move { n });
-                thread::park_timeout(std::time::Duration::from_micros(50));
-                next
-            });
-            let next = block_on(task).unwrap();
-            assert_eq!(block_on(next).unwrap(), n);
-            drop(outer);
-        }
+        let (tell, ended) = channel();
+        let handle = rt.clone();
+        let go = CancellationToken::new();
+        let wait = go.clone();
+        rt.spawn(async move {
+            END.set(Some(ThreadEnd(tell)));
+            wait.cancelled().await;
+            // Wakes the worker, which runs this task, so that it ends.
+            drop(handle);
+            thread::park();
+        })
+        .detach();
+        drop(rt);
+        go.cancel("drop it");
+        ended.recv().unwrap_err();
     });
 }

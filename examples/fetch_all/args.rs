@@ -1,0 +1,187 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use lexopt::prelude::*;
+use untethered::http::{HeaderMap, HeaderName, HeaderValue};
+use untethered::sync::RateLimit;
+
+use crate::runtimes::Kind;
+
+pub(crate) const USAGE: &str = "\
+Fetches many URLs at once and writes one JSON object a line for each.
+
+usage: fetch_all [options]
+
+  --input FILE            one URL a line, or key<TAB>url; - is standard input.
+                          Without it 500 URLs of a server of its own are fetched.
+  --concurrency N         requests under way at most (100)
+  --per-host N            of these at one host, as the URL has it (no limit)
+  --timeout SECONDS       for a request and its body (30)
+  --connect-timeout SECONDS  (10)
+  --rate N/PERIOD         starts in any such period at most: 100/1s, 5/250ms, 60/1m
+  --header 'NAME: VALUE'  sent with every request; may be repeated
+  --retries N             not supported yet: nought only
+  --max-body BYTES        longer bodies are errors (33554432)
+  --output FILE           instead of standard output
+  --bodies DIR            stores the bodies there
+  --runtime NAME          threads, tokio, smol or async-std (threads)
+  --client NAME           surf or engine (surf)
+  --help
+
+exit status: 0 all good (any HTTP status is an answer), 1 some failed, 2 bad usage, 130 interrupted
+";
+
+#[derive(Debug)]
+pub(crate) struct Args {
+    pub(crate) input: Option<OsString>,
+    pub(crate) concurrency: NonZeroUsize,
+    pub(crate) per_host: Option<NonZeroUsize>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) connect_timeout: Option<Duration>,
+    pub(crate) rate: Option<RateLimit>,
+    pub(crate) headers: HeaderMap,
+    pub(crate) max_body: Option<usize>,
+    pub(crate) output: Option<PathBuf>,
+    pub(crate) bodies: Option<PathBuf>,
+    pub(crate) runtime: Kind,
+    pub(crate) client: ClientKind,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum ClientKind {
+    Surf,
+    Engine,
+}
+
+/// `None` if help was asked for.
+pub(crate) fn parse() -> Result<Option<Args>, String> {
+    parse_from(lexopt::Parser::from_env())
+}
+
+fn parse_from(mut parser: lexopt::Parser) -> Result<Option<Args>, String> {
+    let mut args = Args {
+        input: None,
+        concurrency: const { NonZeroUsize::new(100).unwrap() },
+        per_host: None,
+        timeout: None,
+        connect_timeout: None,
+        rate: None,
+        headers: HeaderMap::new(),
+        max_body: None,
+        output: None,
+        bodies: None,
+        runtime: Kind::Threads,
+        client: ClientKind::Surf,
+    };
+    while let Some(arg) = parser.next().map_err(|error| error.to_string())? {
+        let Long(name) = arg else {
+            return Err(arg.unexpected().to_string());
+        };
+        let name = name.to_owned();
+        if name == "help" {
+            return Ok(None);
+        }
+        let mut value = || parser.value().map_err(|error| error.to_string());
+        let wrong = |reason: String| format!("--{name}: {reason}");
+        match name.as_str() {
+            "input" => args.input = Some(value()?),
+            "output" => args.output = Some(value()?.into()).filter(|it| it != "-"),
+            "bodies" => args.bodies = Some(value()?.into()),
+            "concurrency" => args.concurrency = count(&text(value()?)?).map_err(wrong)?,
+            "per-host" => args.per_host = Some(count(&text(value()?)?).map_err(wrong)?),
+            "timeout" => args.timeout = Some(seconds(&text(value()?)?).map_err(wrong)?),
+            "connect-timeout" => {
+                args.connect_timeout = Some(seconds(&text(value()?)?).map_err(wrong)?);
+            }
+            "rate" => args.rate = Some(rate(&text(value()?)?).map_err(wrong)?),
+            "header" => {
+                let (name, value) = header(&text(value()?)?).map_err(wrong)?;
+                args.headers.append(name, value);
+            }
+            "max-body" => args.max_body = Some(number(&text(value()?)?).map_err(wrong)?),
+            "retries" => {
+                if number(&text(value()?)?).map_err(wrong)? > 0 {
+                    return Err("--retries: not supported yet, leave it out".into());
+                }
+            }
+            "runtime" => args.runtime = Kind::named(&text(value()?)?).map_err(wrong)?,
+            "client" => {
+                args.client = match text(value()?)?.as_str() {
+                    "surf" => ClientKind::Surf,
+                    "engine" => ClientKind::Engine,
+                    other => return Err(wrong(format!("{other:?} is neither surf nor engine"))),
+                }
+            }
+            _ => return Err(format!("there is no option --{name}")),
+        }
+    }
+    Ok(Some(args))
+}
+
+fn text(value: OsString) -> Result<String, String> {
+    let text = value.into_string();
+    text.map_err(|value| format!("{value:?} is not valid text"))
+}
+
+fn number(text: &str) -> Result<usize, String> {
+    text.parse()
+        .map_err(|error| format!("{text:?} is not a number here: {error}"))
+}
+
+fn count(text: &str) -> Result<NonZeroUsize, String> {
+    NonZeroUsize::new(number(text)?).ok_or_else(|| "must be one or more".into())
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let number: f64 = text
+        .parse()
+        .map_err(|_| format!("{text:?} is not a number of seconds"))?;
+    positive(Duration::try_from_secs_f64(number).ok(), text)
+}
+
+/// `100/1s`: a number, and a period with its unit.
+fn rate(text: &str) -> Result<RateLimit, String> {
+    let wrong = || format!("{text:?} is not a rate such as 100/1s, 5/250ms or 60/1m");
+    let (limit, period) = text.split_once('/').ok_or_else(wrong)?;
+    let unit_at = period.find(|c: char| c.is_ascii_alphabetic());
+    let (number, unit) = period.split_at(unit_at.ok_or_else(wrong)?);
+    let unit = match unit {
+        "ms" => 0.001,
+        "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => return Err(wrong()),
+    };
+    let number: f64 = if number.is_empty() {
+        1.0
+    } else {
+        number.parse().map_err(|_| wrong())?
+    };
+    let period = positive(Duration::try_from_secs_f64(number * unit).ok(), text)?;
+    RateLimit::try_new(limit.parse().map_err(|_| wrong())?, period).map_err(|it| it.to_string())
+}
+
+fn positive(duration: Option<Duration>, text: &str) -> Result<Duration, String> {
+    match duration {
+        None => Err(format!("{text:?} is not a time, or too long")),
+        Some(Duration::ZERO) => Err("must be more than nought".into()),
+        Some(duration) => Ok(duration),
+    }
+}
+
+/// Says nothing of the value: it may be a secret.
+fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
+    let (name, value) = text
+        .split_once(':')
+        .ok_or("must be NAME: VALUE, with a colon")?;
+    let name = name.trim();
+    let value = HeaderValue::from_str(value.trim())
+        .map_err(|_| format!("the value of {name:?} can not be sent"))?;
+    let name = HeaderName::from_bytes(name.as_bytes())
+        .map_err(|_| format!("{name:?} is not the name of a header"))?;
+    Ok((name, value))
+}

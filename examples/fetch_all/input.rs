@@ -1,0 +1,233 @@
+//! The URLs: from lines of text, read no further than needed.
+
+use std::collections::VecDeque;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+
+use futures_core::Stream;
+use untethered::Runtime;
+use untethered::http::{FetchRequest, redact_url};
+use untethered::task::BlockingTask;
+
+/// What a row of the output says about its request.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    pub(crate) key: String,
+    /// Without user name and password.
+    pub(crate) url: String,
+    pub(crate) line: Option<usize>,
+    /// What is wrong with the line.
+    pub(crate) fault: Option<&'static str>,
+}
+
+pub(crate) type Item = (Entry, FetchRequest);
+
+/// A longer line is none.
+const LONGEST_LINE: usize = 64 * 1024;
+
+/// So many lines are taken at a time, where they have been read already.
+const BATCH: usize = 64;
+
+type Reader = BufReader<Box<dyn Read + Send>>;
+
+/// Opens the input, `-` being standard input.
+pub(crate) fn open(name: &OsStr) -> io::Result<Reader> {
+    let reader: Box<dyn Read + Send> = if name == "-" {
+        Box::new(io::stdin())
+    } else {
+        let file = File::open(name)?;
+        if file.metadata()?.is_dir() {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        Box::new(file)
+    };
+    Ok(BufReader::new(reader))
+}
+
+/// A request without a line.
+pub(crate) fn entry(url: String) -> Item {
+    let request = FetchRequest::get(&url);
+    (Entry::new(url.clone(), url, None), request)
+}
+
+/// The lines of a reader, which may block, as requests.
+pub(crate) struct Lines {
+    rt: Runtime,
+    state: State,
+    ready: VecDeque<Item>,
+    failure: Failure,
+}
+
+/// Where an error goes that ended the input too early.
+pub(crate) type Failure = Arc<Mutex<Option<io::Error>>>;
+
+enum State {
+    Idle(Parser),
+    Reading(BlockingTask<(Parser, Batch)>),
+    Ended,
+}
+
+type Batch = io::Result<VecDeque<Item>>;
+
+impl Lines {
+    pub(crate) fn new(rt: &Runtime, reader: Reader, failure: Failure) -> Self {
+        Self {
+            rt: rt.clone(),
+            state: State::Idle(Parser { reader, line: 0 }),
+            ready: VecDeque::new(),
+            failure,
+        }
+    }
+}
+
+impl Stream for Lines {
+    type Item = Item;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Item>> {
+        let this = &mut *self;
+        loop {
+            if let Some(item) = this.ready.pop_front() {
+                return Poll::Ready(Some(item));
+            }
+            match std::mem::replace(&mut this.state, State::Ended) {
+                State::Ended => return Poll::Ready(None),
+                State::Idle(mut parser) => {
+                    let read = move || {
+                        let batch = parser.batch();
+                        (parser, batch)
+                    };
+                    this.state = State::Reading(this.rt.spawn_blocking(read));
+                }
+                State::Reading(mut task) => {
+                    let Poll::Ready(done) = Pin::new(&mut task).poll(cx) else {
+                        this.state = State::Reading(task);
+                        return Poll::Pending;
+                    };
+                    let error = match done {
+                        Ok((parser, Ok(batch))) => {
+                            if !batch.is_empty() {
+                                this.state = State::Idle(parser);
+                                this.ready = batch;
+                            }
+                            continue;
+                        }
+                        Ok((_, Err(error))) => error,
+                        Err(error) => io::Error::other(error),
+                    };
+                    *this.failure.lock().unwrap() = Some(error);
+                }
+            }
+        }
+    }
+}
+
+struct Parser {
+    reader: Reader,
+    line: usize,
+}
+
+impl Parser {
+    /// The next request, and those behind it that have been read already. Empty at the end.
+    fn batch(&mut self) -> Batch {
+        let mut batch = VecDeque::new();
+        while batch.is_empty() || (batch.len() < BATCH && self.reader.buffer().contains(&b'\n')) {
+            match self.read_line()? {
+                Line::Text(text) => batch.extend(self.parse(text)),
+                Line::TooLong => batch.push_back(self.bad("longer than 65536 bytes")),
+                Line::End => break,
+            }
+        }
+        Ok(batch)
+    }
+
+    /// `None` for a line to be passed over.
+    fn parse(&self, text: Vec<u8>) -> Option<Item> {
+        let Ok(text) = String::from_utf8(text) else {
+            return Some(self.bad("not UTF-8"));
+        };
+        let text = match self.line {
+            1 => text.trim_start_matches('\u{feff}'),
+            _ => &*text,
+        };
+        if text.trim().is_empty() || text.starts_with('#') {
+            return None;
+        }
+        let (key, url) = text.split_once('\t').unwrap_or((text.trim(), text));
+        let url = url.trim();
+        let mut entry = Entry::new(key.to_owned(), url.to_owned(), Some(self.line));
+        if url.is_empty() {
+            entry.fault = Some("no URL behind the key");
+        }
+        Some((entry, FetchRequest::get(url)))
+    }
+
+    fn bad(&self, fault: &'static str) -> Item {
+        let entry = Entry {
+            key: format!("line {}", self.line),
+            url: String::new(),
+            line: Some(self.line),
+            fault: Some(fault),
+        };
+        (entry, FetchRequest::get(""))
+    }
+
+    /// A line without its end.
+    fn read_line(&mut self) -> io::Result<Line> {
+        let mut text = Vec::new();
+        let mut too_long = false;
+        self.line += 1;
+        loop {
+            let buffer = match self.reader.fill_buf() {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                buffer => buffer?,
+            };
+            if buffer.is_empty() && text.is_empty() && !too_long {
+                return Ok(Line::End);
+            }
+            let end = buffer.iter().position(|byte| *byte == b'\n');
+            let piece = &buffer[..end.unwrap_or(buffer.len())];
+            if text.len() + piece.len() > LONGEST_LINE {
+                too_long = true;
+                text = Vec::new();
+            }
+            if !too_long {
+                text.extend_from_slice(piece);
+            }
+            let is_over = end.is_some() || buffer.is_empty();
+            let used = end.map_or(buffer.len(), |end| end + 1);
+            self.reader.consume(used);
+            if is_over && too_long {
+                return Ok(Line::TooLong);
+            }
+            if is_over {
+                if text.last() == Some(&b'\r') {
+                    text.pop();
+                }
+                return Ok(Line::Text(text));
+            }
+        }
+    }
+}
+
+enum Line {
+    Text(Vec<u8>),
+    TooLong,
+    End,
+}
+
+impl Entry {
+    fn new(key: String, url: String, line: Option<usize>) -> Self {
+        // A key may be a URL with a password in it, the URL itself above all.
+        let is_url = key == url || key.contains("://");
+        Self {
+            key: if is_url { redact_url(&key) } else { key },
+            url: redact_url(&url),
+            line,
+            fault: None,
+        }
+    }
+}

@@ -1,0 +1,181 @@
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use url::Url;
+
+use super::{address, request::Names};
+use crate::http::{ErrorKind, HttpError};
+
+/// An answer, read to its end.
+pub struct Fetched {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+    pub(super) url: Url,
+    pub(super) history: Vec<Redirected>,
+    pub(super) attempts: usize,
+    pub(super) elapsed: Duration,
+}
+
+impl Fetched {
+    /// The status. Any is an answer, unless a [`StatusCheck`](super::StatusCheck) says otherwise.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The headers.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// The body.
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// The body, without the rest.
+    pub fn into_body(self) -> Bytes {
+        self.body
+    }
+
+    /// Where the answer came from, after all redirects. Without user info.
+    pub fn url(&self) -> &str {
+        self.url.as_str()
+    }
+
+    /// The redirects that led here, the first one first.
+    pub fn history(&self) -> &[Redirected] {
+        &self.history
+    }
+
+    /// How often the request was begun, redirects not counted.
+    pub fn attempts(&self) -> usize {
+        self.attempts
+    }
+
+    /// How long it took, waiting for slots and for the rate limit not counted.
+    pub fn elapsed(&self) -> Duration {
+        self.elapsed
+    }
+}
+
+impl fmt::Debug for Fetched {
+    /// Names of headers only, no body, and no secret of the URL.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fetched")
+            .field("status", &self.status)
+            .field("headers", &Names(&self.headers))
+            .field("body", &format_args!("{} bytes", self.body.len()))
+            .field("url", &address::shown(&self.url))
+            .field("history", &self.history)
+            .field("elapsed", &self.elapsed)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A redirect that was followed. From [`Fetched::history`].
+#[derive(Clone)]
+pub struct Redirected {
+    pub(super) status: StatusCode,
+    pub(super) url: Url,
+}
+
+impl Redirected {
+    /// The status that asked for it.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The URL that answered with it. Without user info.
+    pub fn url(&self) -> &str {
+        self.url.as_str()
+    }
+}
+
+impl fmt::Debug for Redirected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Redirected")
+            .field("status", &self.status)
+            .field("url", &address::shown(&self.url))
+            .finish()
+    }
+}
+
+/// Why one request of a [`FanOut`](super::FanOut) gave no answer.
+///
+/// Displays what went wrong, the URL without user info and query, and the time it took. No
+/// header and no body is ever part of it.
+pub struct FetchError(Box<Failure>);
+
+pub(super) struct Failure {
+    pub(super) error: HttpError,
+    pub(super) url: String,
+    pub(super) attempts: usize,
+    pub(super) elapsed: Duration,
+    pub(super) response: Option<Fetched>,
+}
+
+impl FetchError {
+    pub(super) fn new(failure: Failure) -> Self {
+        Self(Box::new(failure))
+    }
+
+    /// What kind of failure it is.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.error.kind()
+    }
+
+    /// Whether the server may have seen the request.
+    pub fn maybe_sent(&self) -> bool {
+        self.0.error.maybe_sent()
+    }
+
+    /// The URL that failed, the last one if there were redirects. Without user info, query and
+    /// fragment.
+    pub fn url(&self) -> &str {
+        &self.0.url
+    }
+
+    /// How often the request was begun: nought if it was refused or cancelled before that.
+    pub fn attempts(&self) -> usize {
+        self.0.attempts
+    }
+
+    /// How long it took, waiting for slots and for the rate limit not counted.
+    pub fn elapsed(&self) -> Duration {
+        self.0.elapsed
+    }
+
+    /// The answer that a [`StatusCheck`](super::StatusCheck) refused. Of a long body it holds the
+    /// beginning.
+    pub fn response(&self) -> Option<&Fetched> {
+        self.0.response.as_ref()
+    }
+}
+
+impl fmt::Display for FetchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Failure { error, url, .. } = &*self.0;
+        write!(f, "{error} ({url}, after {:.1?})", self.0.elapsed)
+    }
+}
+
+impl fmt::Debug for FetchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FetchError")
+            .field("error", &self.0.error)
+            .field("url", &self.0.url)
+            .field("elapsed", &self.0.elapsed)
+            .field("response", &self.0.response)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Error for FetchError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.error.source()
+    }
+}

@@ -1,0 +1,67 @@
+//! What all requests of a fan-out share.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use http::HeaderMap;
+
+use super::hosts::Hosts;
+use super::{Progress, StatusCheck, Timeouts};
+use crate::Runtime;
+use crate::http::Client;
+use crate::sync::{Limit, RateLimit};
+use crate::task::CancellationToken;
+
+pub(super) struct Session {
+    pub(super) options: Options,
+    pub(super) slots: Limit,
+    pub(super) hosts: Hosts,
+}
+
+#[derive(Clone)]
+pub(super) struct Options {
+    pub(super) rt: Runtime,
+    pub(super) client: Arc<dyn Client>,
+    pub(super) concurrency: NonZeroUsize,
+    pub(super) per_host: Option<NonZeroUsize>,
+    pub(super) rate: Option<RateLimit>,
+    pub(super) timeouts: Timeouts,
+    pub(super) headers: HeaderMap,
+    /// `None` is unlimited.
+    pub(super) max_body: Option<usize>,
+    /// `None` follows no redirect.
+    pub(super) redirects: Option<NonZeroUsize>,
+    pub(super) status_check: StatusCheck,
+    pub(super) progress: Option<Progress>,
+    /// Nothing more is started once it is cancelled.
+    pub(super) close: Option<CancellationToken>,
+    /// What is under way is dropped once it is cancelled.
+    pub(super) cancel: Option<CancellationToken>,
+}
+
+impl Session {
+    pub(super) fn new(options: Options) -> Self {
+        Self {
+            slots: Limit::from(options.concurrency),
+            hosts: Hosts::new(options.per_host),
+            options,
+        }
+    }
+
+    /// Whether nothing more is to be started.
+    pub(super) fn is_closed(&self) -> bool {
+        let tokens = [&self.options.close, &self.options.cancel];
+        let mut tokens = tokens.into_iter().flatten();
+        tokens.any(CancellationToken::is_cancelled)
+    }
+
+    /// How many requests are looked at: those under way, and where a host can hold requests up,
+    /// some more that may go to other hosts.
+    pub(super) fn window(&self) -> NonZeroUsize {
+        const LOOK_AHEAD: NonZeroUsize = NonZeroUsize::new(4).unwrap();
+        match self.options.per_host {
+            None => self.options.concurrency,
+            Some(_) => self.options.concurrency.saturating_mul(LOOK_AHEAD),
+        }
+    }
+}

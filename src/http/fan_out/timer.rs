@@ -1,0 +1,147 @@
+//! Every limit of time of one run, behind one timer.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use crate::Runtime;
+use crate::primitives::Mutex;
+use crate::runtime::Sleep;
+use crate::sync::wake_all;
+use crate::task::catch_drop;
+
+/// The deadlines of all requests of a run, earliest first.
+pub(super) struct Timer {
+    rt: Runtime,
+    due: Mutex<Due>,
+}
+
+struct Due {
+    alarms: BTreeMap<(Instant, u64), Waker>,
+    /// Tells alarms for the same moment apart.
+    made: u64,
+}
+
+impl Timer {
+    pub(super) fn new(rt: Runtime) -> Self {
+        Self {
+            rt,
+            due: Mutex::new(Due {
+                alarms: BTreeMap::new(),
+                made: 0,
+            }),
+        }
+    }
+
+    pub(super) fn alarm(&self) -> Alarm<'_> {
+        let mut due = self.due.lock();
+        due.made += 1;
+        Alarm {
+            timer: self,
+            id: due.made,
+            set: None,
+        }
+    }
+
+    /// Wakes whoever's moment has come. Whoever drives the run calls it after each round of
+    /// polls, with the one `sleep` of the run.
+    pub(super) fn poll(&self, mut sleep: Pin<&mut Sleep>, cx: &mut Context<'_>) {
+        loop {
+            let first = self
+                .due
+                .lock()
+                .alarms
+                .first_key_value()
+                .map(|(key, _)| key.0);
+            let Some(first) = first else { return };
+            // A timer that is early only finds out that there is nothing to do yet. Moving it
+            // whenever a request ends would cost one timer a request.
+            if sleep.is_elapsed() || sleep.deadline().is_none_or(|at| first < at) {
+                sleep.reset_at(first);
+            }
+            if sleep.as_mut().poll(cx).is_pending() {
+                return;
+            }
+            let now = self.rt.now();
+            let mut rung = Vec::new();
+            let mut due = self.due.lock();
+            while let Some(entry) = due.alarms.first_entry() {
+                if entry.key().0 > now {
+                    break;
+                }
+                rung.push(entry.remove());
+            }
+            drop(due);
+            wake_all(rung);
+        }
+    }
+}
+
+/// The place of one request in its run's [`Timer`].
+pub(super) struct Alarm<'a> {
+    timer: &'a Timer,
+    id: u64,
+    /// When it will ring at the latest, unless it has already.
+    set: Option<Instant>,
+}
+
+impl Alarm<'_> {
+    /// Ready once `deadline` has passed.
+    pub(super) fn poll(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        if self.timer.rt.now() >= deadline {
+            return Poll::Ready(());
+        }
+        let mut due = self.timer.due.lock();
+        let mut old = None;
+        if let Some(at) = self.set {
+            match due.alarms.get_mut(&(at, self.id)) {
+                // It rings too early at worst, and is set again then.
+                Some(waker) if at <= deadline => {
+                    if !waker.will_wake(cx.waker()) {
+                        old = Some(std::mem::replace(waker, cx.waker().clone()));
+                    }
+                    drop(due);
+                    catch_drop(old).ok();
+                    return Poll::Pending;
+                }
+                Some(_) => old = due.alarms.remove(&(at, self.id)),
+                None => {}
+            }
+        }
+        due.alarms.insert((deadline, self.id), cx.waker().clone());
+        drop(due);
+        self.set = Some(deadline);
+        catch_drop(old).ok();
+        Poll::Pending
+    }
+
+    /// Runs `future`; gives `None` if `deadline` passes first. What is ready beats the deadline.
+    pub(super) async fn until<F: Future>(
+        &mut self,
+        deadline: Option<Instant>,
+        future: F,
+    ) -> Option<F::Output> {
+        let mut future = pin!(future);
+        std::future::poll_fn(|cx| {
+            if let Poll::Ready(output) = future.as_mut().poll(cx) {
+                return Poll::Ready(Some(output));
+            }
+            match deadline {
+                Some(deadline) => self.poll(deadline, cx).map(|()| None),
+                None => Poll::Pending,
+            }
+        })
+        .await
+    }
+}
+
+impl Drop for Alarm<'_> {
+    fn drop(&mut self) {
+        if let Some(at) = self.set {
+            let waker = self.timer.due.lock().alarms.remove(&(at, self.id));
+            catch_drop(waker).ok();
+        }
+    }
+}

@@ -1,0 +1,28 @@
+use std::num::NonZeroUsize;
+use std::panic::Location;
+use std::sync::Arc;
+
+use super::executor::Shared;
+use crate::runtime::{BoxFuture, Spawner};
+
+/// The [`Spawner`] of a [`Sim`](super::Sim).
+pub(super) struct SimSpawner(pub(super) Arc<Shared>);
+
+impl Spawner for SimSpawner {
+    #[track_caller]
+    fn spawn(&self, task: BoxFuture<'static, ()>) {
+        self.0.spawn(task, Location::caller());
+    }
+
+    fn spawn_at(&self, task: BoxFuture<'static, ()>, caller: &'static Location<'static>) {
+        self.0.spawn(task, caller);
+    }
+
+    fn spawn_blocking(&self, work: Box<dyn FnOnce() + Send>) {
+        self.0.spawn_blocking(work);
+    }
+
+    fn parallelism(&self) -> NonZeroUsize {
+        self.0.lock().settings.parallelism
+    }
+}

@@ -1,0 +1,13 @@
+mod cancel;
+mod limits;
+mod progress;
+mod redirects;
+mod results;
+mod secrets;
+mod server;
+mod timeouts;
+
+use std::time::Duration;
+
+const MS: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);

@@ -1,0 +1,416 @@
+use std::future::{Future, IntoFuture, pending, ready};
+use std::num::NonZeroUsize;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use futures_lite::{Stream, StreamExt, stream};
+use untethered::runtime::{BoxFuture, Sleeper, Spawner};
+use untethered::sim::{Order, Sim, drop_at_every_poll, explore_orders, yield_now};
+use untethered::stream::{ConcurrentError, from_stream, try_from_iter};
+use untethered::{Runtime, concurrent, try_concurrent};
+
+use crate::support::{Drops, Wakes, panic_text};
+
+/// The simulation, as if it had so many threads.
+struct Wide(Runtime, usize);
+
+impl Spawner for Wide {
+    fn spawn(&self, task: BoxFuture<'static, ()>) {
+        self.0.spawn(task).detach();
+    }
+
+    fn parallelism(&self) -> NonZeroUsize {
+        NonZeroUsize::new(self.1).unwrap()
+    }
+}
+
+impl Sleeper for Wide {
+    fn now(&self) -> Instant {
+        self.0.now()
+    }
+
+    fn sleep_until(&self, deadline: Instant) -> BoxFuture<'static, ()> {
+        Box::pin(self.0.sleep_until(deadline))
+    }
+}
+
+fn wide(sim: &Sim, threads: usize) -> Runtime {
+    let rt = sim.runtime();
+    Runtime::new(Wide(rt.clone(), threads), Wide(rt, threads))
+}
+
+/// How many run, and have run at most.
+#[derive(Clone, Default)]
+struct Running(Arc<[AtomicUsize; 2]>);
+
+impl Running {
+    fn start(&self) -> Stop {
+        let now = self.0[0].fetch_add(1, SeqCst) + 1;
+        self.0[1].fetch_max(now, SeqCst);
+        Stop(self.clone())
+    }
+
+    fn now(&self) -> usize {
+        self.0[0].load(SeqCst)
+    }
+
+    fn most(&self) -> usize {
+        self.0[1].load(SeqCst)
+    }
+}
+
+struct Stop(Running);
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        self.0.0[0].fetch_sub(1, SeqCst);
+    }
+}
+
+fn millis(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+fn poll<S: Stream + Unpin>(stream: &mut S, waker: &Waker) -> Poll<Option<S::Item>> {
+    Pin::new(stream).poll_next(&mut Context::from_waker(waker))
+}
+
+#[test]
+fn outputs_are_those_of_the_source_and_the_limit_holds() {
+    for (threads, limit, n) in [
+        (1, 1, 10),
+        (2, 1, 10),
+        (2, 3, 50),
+        (3, 7, 200),
+        (4, 64, 300),
+        (3, 64, 2),
+        (2, 5, 0),
+    ] {
+        for ordered in [false, true] {
+            explore_orders(6, |sim| {
+                let rt = wide(sim, threads);
+                let running = Running::default();
+                let (work, live) = (rt.clone(), running.clone());
+                let jobs = (0..n).map(move |index| {
+                    let (rt, running) = (work.clone(), live.clone());
+                    async move {
+                        let _running = running.start();
+                        match index % 7 {
+                            0 | 1 => {}
+                            2 | 3 => yield_now().await,
+                            4 => rt.spawn(yield_now()).await.unwrap(),
+                            _ => rt.sleep(millis(index * 7919 % 13)).await,
+                        }
+                        index
+                    }
+                });
+                let outputs = concurrent(jobs).limit(limit);
+                let outputs = if ordered { outputs.ordered() } else { outputs };
+                let mut outputs = sim.block_on(outputs.on(&rt).into_future());
+                if !ordered {
+                    outputs.sort_unstable();
+                }
+                assert!(outputs.into_iter().eq(0..n));
+                assert!(running.most() <= limit);
+                // Nothing is alive, without another step of the runtime.
+                assert_eq!(
+                    (running.now(), sim.live_tasks(), sim.live_timers()),
+                    (0, 0, 0)
+                );
+            });
+        }
+    }
+}
+
+#[test]
+fn nothing_starts_before_the_first_poll() {
+    let sim = Sim::new();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = asked.clone();
+    let jobs = (0..9).map(move |n| {
+        count.fetch_add(1, SeqCst);
+        ready(n)
+    });
+    let mut outputs = concurrent(jobs).limit(9).on(&sim.runtime());
+    assert_eq!(outputs.size_hint(), (9, Some(9)));
+    sim.run_until_idle();
+    assert_eq!((asked.load(SeqCst), sim.live_tasks()), (0, 0));
+    assert!(poll(&mut outputs, Waker::noop()).is_pending());
+    sim.run_until_idle();
+    assert_eq!(asked.load(SeqCst), 9);
+    drop(outputs);
+}
+
+#[test]
+fn the_work_goes_on_while_the_consumer_is_slow_and_stops_at_the_limit() {
+    for ordered in [false, true] {
+        explore_orders(10, |sim| {
+            let rt = wide(sim, 2);
+            let started = Arc::new(AtomicUsize::new(0));
+            let (work, count) = (rt.clone(), started.clone());
+            let jobs = (0..).map(move |n: usize| {
+                count.fetch_add(1, SeqCst);
+                let sleep = work.sleep(millis(5));
+                async move {
+                    sleep.await;
+                    n
+                }
+            });
+            let outputs = concurrent(jobs).limit(8);
+            let outputs = if ordered { outputs.ordered() } else { outputs };
+            let mut outputs = outputs.on(&rt);
+            sim.block_on(async {
+                for given in 1..40 {
+                    assert!(outputs.next().await.is_some());
+                    // As slow as can be: everything comes to rest.
+                    rt.sleep(millis(1000)).await;
+                    let started = started.load(SeqCst);
+                    assert!(started <= given + 8, "{started} of {given}");
+                    assert!(started >= given + 6, "{started} of {given}");
+                }
+            });
+            drop(outputs);
+            sim.run_until_idle();
+            assert_eq!((sim.live_tasks(), sim.live_timers()), (0, 0));
+        });
+    }
+}
+
+#[test]
+fn dropping_it_stops_everything() {
+    explore_orders(10, |sim| {
+        let rt = wide(sim, 3);
+        let drops = Drops::default();
+        let guards = drops.clone();
+        let jobs = (0..).map(move |n| {
+            let guard = guards.guard();
+            async move {
+                let _guard = guard;
+                match n < 20 {
+                    true => n,
+                    false => pending().await,
+                }
+            }
+        });
+        let mut outputs = concurrent(jobs).limit(7).on(&rt);
+        sim.block_on(async {
+            for _ in 0..20 {
+                outputs.next().await;
+            }
+            yield_now().await;
+        });
+        drop(outputs);
+        sim.run_until_idle();
+        assert!(drops.made() > 20);
+        assert_eq!(drops.made(), drops.count());
+        assert_eq!(sim.live_tasks(), 0);
+    });
+}
+
+#[test]
+fn everything_is_gone_before_the_error_is_seen() {
+    explore_orders(20, |sim| {
+        let rt = wide(sim, 3);
+        let running = Running::default();
+        let (work, live) = (rt.clone(), running.clone());
+        let jobs = (0..30_u64).map(move |n| {
+            let (rt, running) = (work.clone(), live.clone());
+            async move {
+                let _running = running.start();
+                rt.sleep(millis(n % 10 * 10)).await;
+                if n == 13 { Err("broken") } else { Ok(n) }
+            }
+        });
+        let mut outputs = try_concurrent(jobs).limit(30).on(&rt);
+        sim.block_on(async {
+            let mut seen = Vec::new();
+            let error = loop {
+                match outputs.next().await {
+                    Some(Ok(n)) => seen.push(n),
+                    Some(Err(error)) => break error,
+                    None => panic!("an error comes"),
+                }
+            };
+            let broken = ConcurrentError::Task {
+                index: 13,
+                error: "broken",
+            };
+            assert_eq!(error, broken);
+            assert_eq!((running.now(), sim.live_tasks()), (0, 0));
+            // What was there before comes first.
+            seen.sort_unstable();
+            let before = seen.iter().filter(|n| *n % 10 < 3);
+            assert!(before.eq(&[0, 1, 2, 10, 11, 12, 20, 21, 22]));
+            assert!(outputs.next().await.is_none());
+        });
+    });
+}
+
+#[test]
+fn an_error_of_the_source_comes_after_what_it_gave_before() {
+    explore_orders(10, |sim| {
+        let rt = wide(sim, 2);
+        let jobs = (0..5).map(|n| match n {
+            3 => Err("source"),
+            n => Ok(ready(Ok::<_, ()>(n))),
+        });
+        let mut outputs = try_concurrent(try_from_iter(jobs))
+            .limit(4)
+            .ordered()
+            .on(&rt);
+        sim.block_on(async {
+            for n in 0..3 {
+                assert_eq!(outputs.next().await, Some(Ok(n)));
+            }
+            let error = Err(ConcurrentError::Source("source"));
+            assert_eq!(outputs.next().await, Some(error));
+            assert_eq!(outputs.next().await, None);
+        });
+        assert_eq!(sim.live_tasks(), 0);
+    });
+}
+
+#[test]
+fn a_panic_goes_on_in_the_consumer_once_all_are_gone() {
+    for of_source in [false, true] {
+        explore_orders(10, |sim| {
+            let rt = wide(sim, 3);
+            let running = Running::default();
+            let (work, live) = (rt.clone(), running.clone());
+            let jobs = (0..9).map(move |n| {
+                assert!(!of_source || n < 8, "out of luck");
+                let (rt, running) = (work.clone(), live.clone());
+                async move {
+                    let _running = running.start();
+                    rt.sleep(millis(n)).await;
+                    assert!(n < 5, "out of luck");
+                    n
+                }
+            });
+            let mut outputs = concurrent(jobs).limit(4).on(&rt);
+            let mut seen = Vec::new();
+            let panic = panic_text(|| {
+                sim.block_on(async {
+                    while let Some(n) = outputs.next().await {
+                        seen.push(n);
+                    }
+                });
+            });
+            assert_eq!(panic, "out of luck");
+            assert_eq!((running.now(), sim.live_tasks()), (0, 0));
+            assert!(seen.len() >= 3);
+            assert!(matches!(
+                poll(&mut outputs, Waker::noop()),
+                Poll::Ready(None)
+            ));
+        });
+    }
+}
+
+#[test]
+fn a_runtime_that_ends_is_not_taken_for_the_end() {
+    let sim = Sim::new();
+    let rt = wide(&sim, 2);
+    let mut outputs = concurrent((0..4).map(|_| pending::<()>())).on(&rt);
+    let (wakes, waker) = Wakes::new();
+    assert!(poll(&mut outputs, &waker).is_pending());
+    sim.run_until_idle();
+    assert!(poll(&mut outputs, &waker).is_pending());
+    assert_eq!(wakes.count(), 0);
+    drop(sim);
+    assert!(wakes.count() > 0);
+    let panic = panic_text(|| poll(&mut outputs, &waker));
+    assert!(panic.contains("the runtime dropped"), "{panic}");
+    // Nor is one that has ended already.
+    let mut outputs = concurrent([ready(1)]).on(&rt);
+    let panic = panic_text(|| while poll(&mut outputs, &waker).is_pending() {});
+    assert!(panic.contains("the runtime dropped"), "{panic}");
+}
+
+#[test]
+fn a_source_that_waits_is_shared() {
+    explore_orders(30, |sim| {
+        let rt = wide(sim, 3);
+        let (ticks, work) = (rt.clone(), rt.clone());
+        let jobs = stream::unfold(0, move |n| {
+            let sleep = ticks.sleep(millis(if n % 5 == 0 { 10 } else { 0 }));
+            async move {
+                sleep.await;
+                (n < 40).then_some((n, n + 1))
+            }
+        });
+        let jobs = jobs.map(move |n| {
+            let sleep = work.sleep(millis(n % 4 * 9));
+            async move {
+                sleep.await;
+                n
+            }
+        });
+        let mut seen = sim.block_on(concurrent(from_stream(jobs)).limit(4).on(&rt).into_future());
+        seen.sort_unstable();
+        assert!(seen.into_iter().eq(0..40));
+        assert_eq!(sim.live_tasks(), 0);
+    });
+}
+
+#[test]
+fn it_gives_way_after_so_many_in_a_row() {
+    let sim = Sim::new();
+    let mut outputs = concurrent((0..1000).map(ready))
+        .unlimited()
+        .on(&sim.runtime());
+    let (wakes, waker) = Wakes::new();
+    assert!(poll(&mut outputs, &waker).is_pending());
+    sim.run_until_idle();
+    let before = wakes.count();
+    for _ in 0..128 {
+        assert!(matches!(poll(&mut outputs, &waker), Poll::Ready(Some(_))));
+    }
+    assert!(poll(&mut outputs, &waker).is_pending());
+    assert_eq!(wakes.count(), before + 1);
+}
+
+#[test]
+fn dropped_at_every_poll_nothing_stays() {
+    for order in [Order::Fifo, Order::Lifo, Order::Seeded(1), Order::Seeded(2)] {
+        for ordered in [false, true] {
+            let polls = drop_at_every_poll(order, |sim| {
+                let rt = wide(sim, 2);
+                let running = Running::default();
+                let (work, live) = (rt.clone(), running.clone());
+                let jobs = (0..20).map(move |n| {
+                    let (rt, running) = (work.clone(), live.clone());
+                    async move {
+                        let _running = running.start();
+                        match n % 3 {
+                            0 => yield_now().await,
+                            1 => rt.sleep(millis(n % 5)).await,
+                            _ => rt.spawn(yield_now()).await.unwrap(),
+                        }
+                    }
+                });
+                let outputs = concurrent(jobs).limit(3);
+                let outputs = if ordered { outputs.ordered() } else { outputs };
+                let check = move |sim: &Sim| {
+                    assert_eq!(running.now(), 0);
+                    assert_eq!((sim.live_tasks(), sim.live_timers()), (0, 0));
+                };
+                (outputs.on(&rt).into_future(), check)
+            });
+            assert!(polls >= 5, "{polls}");
+        }
+    }
+}
+
+#[test]
+fn a_list_is_given_once() {
+    let sim = Sim::new();
+    let rt = sim.runtime();
+    let mut list = pin!(concurrent([ready(1)]).on(&rt).into_future());
+    assert_eq!(sim.block_on(list.as_mut()), [1]);
+    let panic = panic_text(|| list.as_mut().poll(&mut Context::from_waker(Waker::noop())));
+    assert!(panic.contains("after it was ready"), "{panic}");
+}

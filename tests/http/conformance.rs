@@ -766,10 +766,13 @@ pub(crate) fn body_that_fails(setup: Setup) {
 }
 
 pub(crate) fn answer_before_the_body_is_sent(setup: Setup) {
-    let server = Server::new(|peer| {
+    let (closed, seen) = mpsc::channel();
+    let closed = Mutex::new(closed);
+    let server = Server::new(move |peer| {
         peer.head().unwrap();
         peer.write(&response(413, b"enough"));
         peer.wait_for_close();
+        closed.lock().unwrap().send(()).unwrap();
     });
     setup.run(server, |setup, url| async move {
         for _ in 0..2 {
@@ -779,6 +782,8 @@ pub(crate) fn answer_before_the_body_is_sent(setup: Setup) {
             let response = setup.client.send(request).await.unwrap();
             assert_eq!(response.status(), 413);
             assert_eq!(response.into_body().bytes(10).await.unwrap(), "enough");
+            // The rest of the request can not follow, nor another request.
+            seen.recv_timeout(STUCK).unwrap();
             drop(pieces);
         }
     });

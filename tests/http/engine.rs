@@ -27,6 +27,22 @@ async fn fetch(engine: &Engine, url: &str) -> Result<String, HttpError> {
     Ok(String::from_utf8(body.to_vec()).unwrap())
 }
 
+/// Counts how often it was woken.
+#[derive(Default)]
+struct Counting(AtomicUsize);
+
+impl Counting {
+    fn count(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+impl std::task::Wake for Counting {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
 #[test]
 fn says_what_it_does() {
     let capabilities = Engine::new(&threads(1)).capabilities();
@@ -128,12 +144,16 @@ fn closing_waits_for_what_is_in_use() {
         let mut exchange = engine.send(request);
         wait_for_phase(&mut exchange, &phases, ExchangePhase::Sent).await;
 
+        let counting = Arc::new(Counting::default());
+        let waker = Waker::from(counting.clone());
+        let mut cx = Context::from_waker(&waker);
         let mut close = Box::pin(engine.close(Duration::MAX));
-        assert!(poll_once(&mut close).is_pending());
+        assert!(close.as_mut().poll(&mut cx).is_pending());
         go_on.send(()).unwrap();
         let response = exchange.await.unwrap();
         assert_eq!(response.into_body().bytes(10).await.unwrap(), "in time");
-        close.await;
+        assert_eq!(counting.count(), 1);
+        assert!(close.as_mut().poll(&mut cx).is_ready());
     });
     server.finish();
 }
@@ -340,7 +360,9 @@ fn a_resolver_that_panics_hangs_nobody() {
     let engine = Engine::builder(&rt)
         .resolver(|_| async { panic!("the resolver's own fault") })
         .build();
-    let error = block_on(fetch(&engine, "http://h/")).unwrap_err();
+    let mut request = get("http://h/");
+    request.extensions_mut().insert(Deadline(rt.now() + STUCK));
+    let error = block_on(engine.send(request)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Resolve);
     let noted = noted.recv_timeout(STUCK).unwrap();
     assert!(noted.contains("the resolver's own fault"), "{noted}");
@@ -457,17 +479,10 @@ fn no_secrets_in_errors() {
 /// A connection goes from task to task: it must wake the one that waits now, and no other.
 #[test]
 fn former_users_are_not_woken() {
-    struct Counting(AtomicUsize);
-    impl std::task::Wake for Counting {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Ordering::SeqCst);
-        }
-    }
-
     let server = Server::answering(|_| response(200, b"ok"));
     let url = server.url("/");
     let engine = Engine::new(&threads(1));
-    let counting = Arc::new(Counting(AtomicUsize::new(0)));
+    let counting = Arc::new(Counting::default());
     let waker = Waker::from(counting.clone());
     let mut former = Box::pin(fetch(&engine, &url));
     loop {
@@ -477,12 +492,12 @@ fn former_users_are_not_woken() {
         }
     }
     drop(former);
-    let before = counting.0.load(Ordering::SeqCst);
+    let before = counting.count();
     for _ in 0..10 {
         assert_eq!(block_on(fetch(&engine, &url)).unwrap(), "ok");
     }
     assert_eq!(server.accepted(), 1);
-    assert_eq!(counting.0.load(Ordering::SeqCst), before);
+    assert_eq!(counting.count(), before);
     drop(engine);
     server.finish();
 }

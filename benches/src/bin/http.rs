@@ -3,8 +3,9 @@
 //! `http [--requests N] [--concurrency N,N] [--rounds N] [row ...]`
 //!
 //! The server and each client are processes of their own; a client reports what it used itself,
-//! after a warm-up. The rows take turns; what is shown are medians, and for each row the ratio to
-//! hyper-util on tokio's current-thread runtime in the same round.
+//! after a warm-up. The rows take turns. What is shown: the median, the least, and the median of the
+//! ratios to hyper-util on tokio's current-thread runtime in the same round. On a machine that has
+//! other work the least says most: nothing makes a client use less than it needs.
 
 use std::future::Future;
 use std::io::{BufRead, BufReader};
@@ -92,7 +93,9 @@ fn main() {
     let rows: Vec<&str> = ROWS
         .iter()
         .map(|(name, _)| *name)
-        .filter(|name| args.is_empty() || args.iter().any(|arg| name.contains(&**arg)) || *name == BASE)
+        .filter(|name| {
+            args.is_empty() || args.iter().any(|arg| name.contains(&**arg)) || *name == BASE
+        })
         .collect();
 
     let program = std::env::current_exe().unwrap();
@@ -121,15 +124,22 @@ fn main() {
                 costs[row].push(seconds * 1000.0 / requests.parse::<f64>().unwrap());
             }
         }
-        println!("concurrency {concurrency}: CPU s per 1,000 requests, ratio to {BASE}");
+        println!("concurrency {concurrency}: CPU s per 1,000 requests, ratios to {BASE}");
+        println!(
+            "{:20} median   least   ratio (range)        of the least",
+            ""
+        );
+        let least = |row: &[f64]| row.iter().copied().fold(f64::INFINITY, f64::min);
         for (name, row) in rows.iter().zip(&costs) {
             let mut ratios: Vec<f64> = row.iter().zip(&costs[0]).map(|(a, b)| a / b).collect();
             let ratio = median(&mut ratios);
             println!(
-                "{name:20} {:.4}  x {ratio:.2} ({:.2} to {:.2})",
+                "{name:20} {:.4}   {:.4}  {ratio:.2} ({:.2} to {:.2})  {:.2}",
                 median(&mut row.clone()),
+                least(row),
                 ratios[0],
                 ratios[ratios.len() - 1],
+                least(row) / least(&costs[0]),
             );
         }
     }
@@ -321,7 +331,13 @@ fn hyper_util_client() -> HyperUtil {
 
 async fn hyper_util_get(client: HyperUtil, url: String) -> usize {
     let response = client.get(url.parse().unwrap()).await.unwrap();
-    response.into_body().collect().await.unwrap().to_bytes().len()
+    response
+        .into_body()
+        .collect()
+        .await
+        .unwrap()
+        .to_bytes()
+        .len()
 }
 
 async fn reqwest_get(client: reqwest::Client, url: String) -> usize {

@@ -18,4 +18,4 @@ pub use limit::{Acquire, AcquireOwned, Limit, OwnedPermit, Permit};
 pub use once::{Load, Once, TryLoad};
 pub use rate_limit::{AcquireRate, InvalidRate, RateLimit};
 
-pub(crate) use wait_list::{Key, WaitList, Wakers, wake_all};
+pub(crate) use wait_list::{Key, NeedsClone, WaitList, Wakers, wake_all};

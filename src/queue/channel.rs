@@ -6,8 +6,8 @@ use std::task::{Context, Poll, Waker};
 use super::buffer::Buffer;
 use super::{Closed, TryPopError, TryPushError};
 use crate::primitives::SpinLock;
-use crate::sync::{Key, WaitList, Wakers, wake_all};
-use crate::task::catch_drop;
+use crate::sync::{Key, NeedsClone, WaitList, Wakers, wake_all};
+use crate::task::discard;
 
 /// What the handles of a queue share: one short lock around the items and those who wait.
 pub(super) struct Channel<T> {
@@ -122,65 +122,41 @@ impl<T> Channel<T> {
         place: &mut Option<Key>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Closed<T>>> {
-        // Cloning a waker runs the executor's code: not while the lock is held.
-        let mut spare = None;
+        let mut spare = place.is_none().then(|| cx.waker().clone());
         loop {
-            let mut state = self.state.lock();
-            match place.take() {
-                None => {
-                    // There may be room by now.
-                    let Some(waker) = spare.take() else {
-                        drop(state);
-                        spare = Some(cx.waker().clone());
-                        continue;
-                    };
-                    let pushed = match item.take() {
-                        Some(item) => state.push(item),
-                        None => unreachable!("the item is here until it has a place"),
-                    };
-                    let woken = match pushed {
-                        Ok(woken) => woken,
-                        Err(TryPushError::Full(back)) => {
-                            *place = Some(state.pushers.push_with(waker, Some(back)));
-                            return Poll::Pending;
-                        }
-                        Err(TryPushError::Closed(back)) => {
-                            drop(state);
-                            catch_drop(waker).ok();
-                            return Poll::Ready(Err(Closed(back)));
-                        }
-                    };
-                    drop(state);
-                    wake_all(woken);
-                    catch_drop(waker).ok();
-                    return Poll::Ready(Ok(()));
+            let mut guard = self.state.lock();
+            let state = &mut *guard;
+            if let Some(key) = place.take_if(|key| state.pushers.is_served(key)) {
+                let removed = state.pushers.remove(key);
+                drop(guard);
+                discard((removed.waker, spare));
+                return Poll::Ready(match removed.data {
+                    None => Ok(()),
+                    Some(item) => Err(Closed(item)),
+                });
+            }
+            // Until it has a place the item is here, and there may be room by now.
+            let pushed = match item.take().map(|item| state.push(item)) {
+                Some(Ok(woken)) => Some(Ok(woken)),
+                Some(Err(TryPushError::Closed(back))) => Some(Err(Closed(back))),
+                Some(Err(TryPushError::Full(back))) => {
+                    *item = Some(back);
+                    None
                 }
-                Some(key) if state.pushers.is_served(&key) => {
-                    let removed = state.pushers.remove(key);
-                    drop(state);
-                    catch_drop((removed.waker, spare)).ok();
-                    return Poll::Ready(match removed.data {
-                        None => Ok(()),
-                        Some(item) => Err(Closed(item)),
-                    });
-                }
-                Some(key) => {
-                    let known = state.pushers.will_wake(&key, cx.waker());
-                    let old = match spare.take() {
-                        Some(waker) => state.pushers.replace(&key, waker),
-                        None if known => None,
-                        None => {
-                            *place = Some(key);
-                            drop(state);
-                            spare = Some(cx.waker().clone());
-                            continue;
-                        }
-                    };
-                    *place = Some(key);
-                    drop(state);
-                    catch_drop(old).ok();
-                    return Poll::Pending;
-                }
+                None => None,
+            };
+            if let Some(pushed) = pushed {
+                drop(guard);
+                discard(spare);
+                wake_all(pushed?);
+                return Poll::Ready(Ok(()));
+            }
+            let waits = &mut state.pushers;
+            let queued = waits.queue(place, cx.waker(), &mut spare, || item.take());
+            drop(guard);
+            match queued {
+                Ok(_) => return Poll::Pending,
+                Err(NeedsClone) => spare = Some(cx.waker().clone()),
             }
         }
     }
@@ -188,7 +164,7 @@ impl<T> Channel<T> {
     /// Gives up the place of a push, and its item with it if that was not pushed.
     pub(super) fn leave_push(&self, key: Key) {
         let removed = self.state.lock().pushers.remove(key);
-        catch_drop(removed.waker).ok();
+        discard(removed.waker);
     }
 
     /// Pops an item, if there is one, and lets `more` look at it and at what else is stored.
@@ -239,54 +215,38 @@ impl<T> Channel<T> {
         cx: &mut Context<'_>,
         more: impl Fn(&mut Buffer<T>, T) -> R,
     ) -> Poll<Option<R>> {
-        let mut spare = None;
+        let mut spare = place.is_none().then(|| cx.waker().clone());
         loop {
-            let mut state = self.state.lock();
-            let (item, old) = match place.take() {
-                None => {
-                    let Some(waker) = spare.take() else {
-                        drop(state);
-                        spare = Some(cx.waker().clone());
-                        continue;
-                    };
-                    let item = state.buffer.pop();
-                    if item.is_none() && !state.is_drained() {
-                        *place = Some(state.poppers.push_with(waker, None));
-                        return Poll::Pending;
-                    }
-                    (item, Some(waker))
+            let mut guard = self.state.lock();
+            let state = &mut *guard;
+            let served = place.take_if(|key| state.poppers.is_served(key));
+            let removed = served.map(|key| state.poppers.remove(key));
+            let (item, old) = match removed {
+                Some(removed) => {
+                    state.given -= usize::from(removed.data.is_some());
+                    (removed.data.map(|given| given.item), removed.waker)
                 }
-                Some(key) if state.poppers.is_served(&key) => {
-                    let removed = state.poppers.remove(key);
-                    let item = removed.data.map(|given| {
-                        state.given -= 1;
-                        given.item
-                    });
-                    (item, removed.waker)
-                }
-                Some(key) => {
-                    let known = state.poppers.will_wake(&key, cx.waker());
-                    let old = match spare.take() {
-                        Some(waker) => state.poppers.replace(&key, waker),
-                        None if known => None,
-                        None => {
-                            *place = Some(key);
-                            drop(state);
-                            spare = Some(cx.waker().clone());
-                            continue;
+                // Something may have come by now; while this waits it would have been given it.
+                None => match state.buffer.pop() {
+                    Some(item) => (Some(item), None),
+                    None if state.is_drained() => (None, None),
+                    None => {
+                        let waits = &mut state.poppers;
+                        let queued = waits.queue(place, cx.waker(), &mut spare, || None);
+                        drop(guard);
+                        match queued {
+                            Ok(_) => return Poll::Pending,
+                            Err(NeedsClone) => spare = Some(cx.waker().clone()),
                         }
-                    };
-                    *place = Some(key);
-                    drop(state);
-                    catch_drop(old).ok();
-                    return Poll::Pending;
-                }
+                        continue;
+                    }
+                },
             };
             let taken = item.map(|item| more(&mut state.buffer, item));
             let wakers = state.settle();
-            drop(state);
+            drop(guard);
             wakers.wake();
-            catch_drop((old, spare)).ok();
+            discard((old, spare));
             return Poll::Ready(taken);
         }
     }
@@ -298,7 +258,7 @@ impl<T> Channel<T> {
         let next = removed.data.and_then(|given| state.give_on(given));
         drop(state);
         wake_all(next);
-        catch_drop(removed.waker).ok();
+        discard(removed.waker);
     }
 
     /// Takes all that is stored.
@@ -338,34 +298,22 @@ impl<T> Channel<T> {
                     .take()
                     .map(|key| state.close_waiters.remove(key).waker);
                 drop(state);
-                catch_drop((removed, spare)).ok();
+                discard((removed, spare));
                 return Poll::Ready(());
             }
-            let known = place
-                .as_ref()
-                .is_some_and(|key| state.close_waiters.will_wake(key, cx.waker()));
-            let old = match (spare.take(), &*place) {
-                (Some(waker), Some(key)) => state.close_waiters.replace(key, waker),
-                (Some(waker), None) => {
-                    *place = Some(state.close_waiters.push(waker));
-                    None
-                }
-                (None, _) if known => None,
-                (None, _) => {
-                    drop(state);
-                    spare = Some(cx.waker().clone());
-                    continue;
-                }
-            };
+            let waits = &mut state.close_waiters;
+            let queued = waits.queue(place, cx.waker(), &mut spare, || ());
             drop(state);
-            catch_drop(old).ok();
-            return Poll::Pending;
+            match queued {
+                Ok(_) => return Poll::Pending,
+                Err(NeedsClone) => spare = Some(cx.waker().clone()),
+            }
         }
     }
 
     pub(super) fn leave_closed(&self, key: Key) {
         let removed = self.state.lock().close_waiters.remove(key);
-        catch_drop(removed.waker).ok();
+        discard(removed.waker);
     }
 
     pub(super) fn debug(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -4,10 +4,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use super::{Key, WaitList};
+use super::{Key, NeedsClone, WaitList};
 use crate::primitives::SpinLock;
 use crate::primitives::atomic::{AtomicUsize, Ordering};
-use crate::task::catch_drop;
+use crate::task::discard;
 
 /// A flag to wait for.
 ///
@@ -102,7 +102,8 @@ impl Event {
     pub fn wait(&self) -> WaitSet<'_> {
         WaitSet {
             flag: &self.flag,
-            place: None,
+            key: None,
+            round: 0,
         }
     }
 }
@@ -125,20 +126,15 @@ impl fmt::Debug for Event {
 #[must_use = "futures do nothing unless awaited"]
 pub struct WaitSet<'a> {
     flag: &'a Flag,
-    place: Option<Place>,
-}
-
-/// Among those who wait, in a round. The key is void once that is over.
-struct Place {
-    key: Key,
+    key: Option<Key>,
+    /// In which it began to wait. Once that is over the key is void.
     round: usize,
 }
 
 impl WaitSet<'_> {
     /// Whether it was set since this wait began.
     fn is_over(&self, state: usize) -> bool {
-        let passed = |place: &Place| place.round != round(state);
-        state & SET != 0 || self.place.as_ref().is_some_and(passed)
+        state & SET != 0 || (self.key.is_some() && self.round != round(state))
     }
 }
 
@@ -151,52 +147,40 @@ impl Future for WaitSet<'_> {
             return Poll::Ready(());
         }
         // Cloning a waker runs the executor's code: not while the lock is held.
-        let mut spare = this.place.is_none().then(|| cx.waker().clone());
+        let mut spare = this.key.is_none().then(|| cx.waker().clone());
         loop {
             let mut waiters = this.flag.waiters.lock();
             let state = this.flag.state.load(Ordering::Relaxed);
             if this.is_over(state) {
                 drop(waiters);
-                catch_drop(spare).ok();
+                discard(spare);
                 return Poll::Ready(());
             }
-            let old = match (&this.place, spare.take()) {
-                (Some(place), Some(waker)) => waiters.replace(&place.key, waker),
-                (Some(place), None) if waiters.will_wake(&place.key, cx.waker()) => None,
-                (_, None) => {
-                    drop(waiters);
-                    spare = Some(cx.waker().clone());
-                    continue;
-                }
-                (None, Some(waker)) => {
-                    this.place = Some(Place {
-                        key: waiters.push(waker),
-                        round: round(state),
-                    });
-                    None
-                }
-            };
+            let queued = waiters.queue(&mut this.key, cx.waker(), &mut spare, || ());
+            this.round = round(state);
             drop(waiters);
-            catch_drop(old).ok();
-            return Poll::Pending;
+            match queued {
+                Ok(_) => return Poll::Pending,
+                Err(NeedsClone) => spare = Some(cx.waker().clone()),
+            }
         }
     }
 }
 
 impl Drop for WaitSet<'_> {
     fn drop(&mut self) {
-        let Some(place) = self.place.take() else {
+        let Some(key) = self.key.take() else {
             return;
         };
-        if round(self.flag.state.load(Ordering::Relaxed)) != place.round {
+        if round(self.flag.state.load(Ordering::Relaxed)) != self.round {
             return;
         }
         let mut waiters = self.flag.waiters.lock();
         // It may have been set since we looked.
-        if round(self.flag.state.load(Ordering::Relaxed)) == place.round {
-            let removed = waiters.remove(place.key);
+        if round(self.flag.state.load(Ordering::Relaxed)) == self.round {
+            let removed = waiters.remove(key);
             drop(waiters);
-            catch_drop(removed.waker).ok();
+            discard(removed.waker);
         }
     }
 }

@@ -7,9 +7,9 @@ use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
-use super::{Key, WaitList, Wakers, wake_all};
+use super::{Key, NeedsClone, WaitList, Wakers, wake_all};
 use crate::primitives::Mutex;
-use crate::task::catch_drop;
+use crate::task::discard;
 
 /// A value that is loaded once, by the first who asks for it.
 ///
@@ -54,6 +54,15 @@ enum Answer<T> {
     Turn,
 }
 
+impl<T> Clone for Answer<T> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Value(value) => Self::Value(value.clone()),
+            Self::Turn => Self::Turn,
+        }
+    }
+}
+
 impl<T> State<T> {
     const EMPTY: Self = Self {
         value: None,
@@ -61,6 +70,14 @@ impl<T> State<T> {
         resets: 0,
         waiters: WaitList::new(),
     };
+
+    /// For one who comes now. `None` is to wait.
+    fn answer(&self) -> Option<Answer<T>> {
+        match &self.value {
+            Some(value) => Some(Answer::Value(value.clone())),
+            None => (!self.loading).then_some(Answer::Turn),
+        }
+    }
 }
 
 impl<T> Once<T> {
@@ -252,7 +269,8 @@ where
             future: None,
             seat: Seat {
                 once,
-                stand: Stand::Outside,
+                place: None,
+                turn: None,
             },
             load: Some(load),
         }
@@ -289,99 +307,67 @@ where
 /// Where one who asks stands. Left when dropped.
 struct Seat<'a, T> {
     once: &'a Once<T>,
-    stand: Stand,
-}
-
-enum Stand {
-    Outside,
-    Waits(Key),
-    /// Loads, since after so many resets.
-    Loads(u64),
+    /// While another loads.
+    place: Option<Key>,
+    /// While it is our turn to load: how often it had been reset when that began.
+    turn: Option<u64>,
 }
 
 impl<T> Seat<'_, T> {
     /// Waits for the value; `None` if it is our turn to load it.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Arc<T>>> {
-        // Cloning a waker runs the executor's code: not while the lock is held.
         let mut spare = None;
         loop {
-            let mut state = self.once.state.lock();
-            let state_ref = &mut *state;
-            let (answer, old) = match std::mem::replace(&mut self.stand, Stand::Outside) {
-                Stand::Waits(key) if state_ref.waiters.is_served(&key) => {
-                    let removed = state_ref.waiters.remove(key);
-                    (removed.data, removed.waker)
-                }
-                Stand::Waits(key) => {
-                    let known = state_ref.waiters.will_wake(&key, cx.waker());
-                    let old = match spare.take() {
-                        Some(waker) => state_ref.waiters.replace(&key, waker),
-                        None if known => None,
-                        None => {
-                            self.stand = Stand::Waits(key);
-                            drop(state);
-                            spare = Some(cx.waker().clone());
-                            continue;
-                        }
-                    };
-                    self.stand = Stand::Waits(key);
-                    drop(state);
-                    catch_drop(old).ok();
-                    return Poll::Pending;
-                }
-                Stand::Loads(resets) => {
-                    self.stand = Stand::Loads(resets);
-                    return Poll::Ready(None);
-                }
-                Stand::Outside => match &state_ref.value {
-                    Some(value) => (Some(Answer::Value(value.clone())), None),
-                    None if !state_ref.loading => (Some(Answer::Turn), None),
-                    None => match spare.take() {
-                        Some(waker) => {
-                            self.stand = Stand::Waits(state_ref.waiters.push_with(waker, None));
-                            return Poll::Pending;
-                        }
-                        None => {
-                            drop(state);
-                            spare = Some(cx.waker().clone());
-                            continue;
-                        }
-                    },
-                },
+            let mut guard = self.once.state.lock();
+            let state = &mut *guard;
+            let served = self.place.take_if(|key| state.waiters.is_served(key));
+            let removed = served.map(|key| state.waiters.remove(key));
+            let answer = match &removed {
+                Some(removed) => removed.data.clone(),
+                None if self.place.is_some() => None,
+                None => state.answer(),
             };
             let value = match answer {
                 Some(Answer::Value(value)) => Some(value),
                 Some(Answer::Turn) => {
                     state.loading = true;
-                    self.stand = Stand::Loads(state.resets);
+                    self.turn = Some(state.resets);
                     None
                 }
-                None => unreachable!("who is served has an answer"),
+                None => {
+                    let waiters = &mut state.waiters;
+                    let queued = waiters.queue(&mut self.place, cx.waker(), &mut spare, || None);
+                    drop(guard);
+                    match queued {
+                        Ok(_) => return Poll::Pending,
+                        Err(NeedsClone) => spare = Some(cx.waker().clone()),
+                    }
+                    continue;
+                }
             };
-            drop(state);
-            catch_drop((old, spare)).ok();
+            drop(guard);
+            discard((removed.and_then(|removed| removed.waker), spare));
             return Poll::Ready(value);
         }
     }
 
     /// Keeps a value that we loaded and gives it to those who wait.
     fn finish(&mut self, value: &Arc<T>) {
-        if let Stand::Loads(resets) = std::mem::replace(&mut self.stand, Stand::Outside) {
+        if let Some(resets) = self.turn.take() {
             self.once.finish(value, resets);
         }
     }
 
     fn leave(&mut self) {
-        match std::mem::replace(&mut self.stand, Stand::Outside) {
-            Stand::Outside => {}
-            Stand::Loads(_) => self.once.pass_turn(),
-            Stand::Waits(key) => {
-                let removed = self.once.state.lock().waiters.remove(key);
-                if let Some(Answer::Turn) = removed.data {
-                    self.once.pass_turn();
-                }
-                catch_drop(removed.waker).ok();
+        if self.turn.take().is_some() {
+            self.once.pass_turn();
+        }
+        if let Some(key) = self.place.take() {
+            let removed = self.once.state.lock().waiters.remove(key);
+            if let Some(Answer::Turn) = removed.data {
+                self.once.pass_turn();
             }
+            discard(removed.waker);
         }
     }
 }

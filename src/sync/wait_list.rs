@@ -4,7 +4,7 @@ use std::task::{Context, Waker};
 
 use slab::Slab;
 
-use crate::task::quiet;
+use crate::task::{discard, quiet};
 
 /// Waiters in the order they came. Lives inside its owner's lock.
 ///
@@ -62,8 +62,13 @@ impl<D> WaitList<D> {
         }
     }
 
+    /// What the first in the queue has in its entry.
+    pub(crate) fn first(&self) -> Option<&D> {
+        self.ends.map(|(first, _)| &self.entries[first].data)
+    }
+
     /// Queues a waiter behind all others, with `data` in its entry.
-    pub(crate) fn push_with(&mut self, waker: Waker, data: D) -> Key {
+    fn push_with(&mut self, waker: Waker, data: D) -> Key {
         let before = self.ends.map(|(_, last)| last);
         let key = self.entries.insert(Entry {
             waker: Some(waker),
@@ -144,16 +149,31 @@ impl<D> WaitList<D> {
         }
     }
 
-    /// Whether it is `waker` that would be woken.
-    pub(crate) fn will_wake(&self, key: &Key, waker: &Waker) -> bool {
-        let entry = &self.entries[key.0];
-        entry.waker.as_ref().is_some_and(|old| old.will_wake(waker))
-    }
-
-    /// Wakes `waker` from now on. Gives back a waker that is to be dropped outside the lock.
-    #[must_use = "drop it outside the lock"]
-    pub(crate) fn replace(&mut self, key: &Key, waker: Waker) -> Option<Waker> {
-        self.entries[key.0].waker.replace(waker)
+    /// Lets a waiter queue, with `data` in its entry if it is new, to be woken by `waker`.
+    ///
+    /// Cloning a waker runs the executor's code, which must not happen while the lock is held: if
+    /// a clone is needed and not in `spare`, says so, to be called again with one.
+    pub(crate) fn queue(
+        &mut self,
+        place: &mut Option<Key>,
+        waker: &Waker,
+        spare: &mut Option<Waker>,
+        data: impl FnOnce() -> D,
+    ) -> Result<Queued, NeedsClone> {
+        let known = match place {
+            Some(key) => &mut self.entries[key.0].waker,
+            None => {
+                let clone = spare.take().ok_or(NeedsClone)?;
+                *place = Some(self.push_with(clone, data()));
+                return Ok(Queued { old: None });
+            }
+        };
+        if known.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            return Ok(Queued { old: spare.take() });
+        }
+        let clone = spare.take().ok_or(NeedsClone)?;
+        let old = known.replace(clone);
+        Ok(Queued { old })
     }
 
     /// Removes the waiter's entry, queued or served.
@@ -208,6 +228,21 @@ impl<D> WaitList<D> {
             .expect("only those that queue are linked")
     }
 }
+
+/// To be dropped outside the lock: it holds the waker that was known before.
+#[must_use = "drop it outside the lock"]
+pub(crate) struct Queued {
+    old: Option<Waker>,
+}
+
+impl Drop for Queued {
+    fn drop(&mut self) {
+        discard(self.old.take());
+    }
+}
+
+/// The waker is to be cloned outside the lock first.
+pub(crate) struct NeedsClone;
 
 /// What is left of a waiter.
 pub(crate) struct Removed<D = ()> {

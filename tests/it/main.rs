@@ -7,6 +7,7 @@ mod event;
 #[cfg(feature = "http")]
 mod fan_out;
 mod group;
+mod keyed_rate_limit;
 mod limit;
 mod once;
 mod polled;

@@ -39,7 +39,9 @@
 //! the other drivers; one that blocks often should be
 //! [`isolated`](TaskBuilder::isolated).
 
+mod block;
 mod builder;
+mod cancel_all;
 mod child;
 mod context;
 mod door;
@@ -53,6 +55,9 @@ mod member;
 mod node;
 mod reference;
 mod report;
+mod scope;
+mod scope_handle;
+mod scope_run;
 mod shutdown;
 mod state;
 mod subgroup;
@@ -69,7 +74,9 @@ use crate::runtime::Runtime;
 use crate::sync::Limit;
 use crate::task::{CancellationToken, Reason};
 
+pub use self::block::{BlockError, task_group};
 pub use self::builder::{Builder, Parent};
+pub use self::cancel_all::{Cancelled, cancel_all};
 pub use self::context::{Context, Quit, Shield};
 pub use self::door::TrySpawnError;
 pub use self::failure::{BoxError, Failure, GroupError, OnFailure};
@@ -77,6 +84,9 @@ pub use self::handle::{Ended, Handle};
 pub use self::member::OnCancel;
 pub use self::reference::GroupRef;
 pub use self::report::Report;
+pub use self::scope::{Kind, Local, Scope, ScopeBuilder, Sendable, scope, scope_local};
+pub use self::scope_handle::ScopeHandle;
+pub use self::scope_run::ScopeRun;
 pub use self::state::{Closed, Closing, SelfWait};
 pub use self::subgroup::ClosedError;
 pub use self::task::TaskBuilder;

@@ -1,5 +1,6 @@
 //! Groups on the deterministic runtime.
 
+mod block;
 mod cancel;
 mod context;
 mod failure;

@@ -62,6 +62,8 @@ mod shutdown;
 mod state;
 mod subgroup;
 mod task;
+mod tree;
+mod watch;
 
 use std::fmt;
 use std::future::Future;
@@ -90,6 +92,7 @@ pub use self::scope_run::ScopeRun;
 pub use self::state::{Closed, Closing, SelfWait};
 pub use self::subgroup::ClosedError;
 pub use self::task::TaskBuilder;
+pub use self::tree::{Activity, Stats, TaskInfo, Tree};
 
 /// Owner of spawned tasks: it ends after all of them.
 ///

@@ -6,6 +6,7 @@ mod context;
 mod failure;
 mod life;
 mod limit;
+mod scope;
 
 use std::future::Future;
 use std::pin::Pin;

@@ -90,7 +90,7 @@ impl<O: Send + 'static> Verdict<O> for ToHandle {
 pub(super) enum Slot {
     Free,
     Waiting(AcquireOwned),
-    Held(#[expect(dead_code, reason = "gives the slot back when dropped")] OwnedPermit),
+    Held(OwnedPermit),
 }
 
 impl Slot {
@@ -104,6 +104,13 @@ impl Slot {
         match Pin::new(&mut wait).poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(permit) => Self::Held(permit),
             Poll::Pending => Self::Waiting(wait),
+        }
+    }
+
+    pub(super) fn into_permit(self) -> Option<OwnedPermit> {
+        match self {
+            Self::Held(permit) => Some(permit),
+            Self::Free | Self::Waiting(_) => None,
         }
     }
 
@@ -341,8 +348,7 @@ where
         } else {
             if this.slot.poll(cx).is_pending() {
                 if let Some(watch) = this.watch {
-                    watch.poll_begins();
-                    watch.poll_ends(Activity::Slot);
+                    watch.note(Activity::Slot);
                 }
                 return Poll::Pending;
             }

@@ -205,12 +205,19 @@ where
     let host = Host::of(node, isolated || node.setup.isolated);
     let parts = (future, verdict, slot, host);
     let kept = Some(member.clone());
-    let added = node.add(who, member.label.clone(), kept, member.watch.clone(), parts, |parts, id| {
-        let (future, verdict, slot, host) = parts;
-        member.id.set(id).ok();
-        let (runnable, task) = make(member, slot, host, future, verdict);
-        (runnable.waker(), (runnable, task))
-    });
+    let added = node.add(
+        who,
+        member.label.clone(),
+        kept,
+        member.watch.clone(),
+        parts,
+        |parts, id| {
+            let (future, verdict, slot, host) = parts;
+            member.id.set(id).ok();
+            let (runnable, task) = make(member, slot, host, future, verdict);
+            (runnable.waker(), (runnable, task))
+        },
+    );
     match added {
         Ok((id, (runnable, task))) => {
             runnable.schedule();

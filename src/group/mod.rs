@@ -55,6 +55,8 @@ mod member;
 mod node;
 mod reference;
 mod report;
+mod resource;
+mod results;
 mod scope;
 mod scope_handle;
 mod scope_run;
@@ -86,6 +88,8 @@ pub use self::handle::{Ended, Handle};
 pub use self::member::OnCancel;
 pub use self::reference::GroupRef;
 pub use self::report::Report;
+pub use self::resource::{Life, Resource, Shutdown};
+pub use self::results::{Next, Results};
 pub use self::scope::{Kind, Local, Scope, ScopeBuilder, Sendable, scope, scope_local};
 pub use self::scope_handle::ScopeHandle;
 pub use self::scope_run::ScopeRun;
@@ -109,6 +113,7 @@ pub use self::tree::{Activity, Stats, TaskInfo, Tree};
 #[must_use = "dropping a group cancels its tasks"]
 pub struct Group<E: Send + 'static = BoxError> {
     door: Door<E>,
+    life: Life,
     detached: bool,
 }
 
@@ -124,6 +129,7 @@ impl Group<BoxError> {
 impl<E: Send + 'static> Group<E> {
     fn new(door: Door<E>) -> Self {
         Self {
+            life: Life::new(door.node.clone()),
             door,
             detached: false,
         }
@@ -315,6 +321,11 @@ impl<E: Send + 'static> Group<E> {
     /// The runtime the group runs on.
     pub fn runtime(&self) -> &Runtime {
         self.door.node.runtime()
+    }
+
+    /// The state of the group, for a [`Resource`] that keeps its tasks in it.
+    pub fn life(&self) -> &Life {
+        &self.life
     }
 
     /// Lets the tasks go on without an owner: the group closes, and nothing is cancelled.

@@ -272,7 +272,9 @@ impl Node {
 
     /// What is to watch a new child.
     pub(super) fn watch(&self) -> Option<Arc<Watch>> {
-        self.setup.observed.then(|| Arc::new(Watch::new(self.runtime())))
+        self.setup
+            .observed
+            .then(|| Arc::new(Watch::new(self.runtime())))
     }
 
     pub(super) fn is_closed(&self) -> bool {

@@ -203,10 +203,7 @@ pin_project! {
 }
 
 impl<'env, F, T, E, K: Kind> Body<'env, F, T, E, K> {
-    pub(super) fn new(
-        future: F,
-        scope: &Scope<'env, E, K>,
-    ) -> (Self, Arc<BodyPlace<T, E>>) {
+    pub(super) fn new(future: F, scope: &Scope<'env, E, K>) -> (Self, Arc<BodyPlace<T, E>>) {
         let place = Arc::new(BodyPlace(Mutex::new(None)));
         let body = Self {
             future: Some(future),
@@ -250,11 +247,13 @@ where
         };
         match output {
             Err(error) if matches!(this.shared.policy, OnFailure::CancelAll) => {
-                this.shared.record(Failure::error_of("scope".to_owned(), error));
+                this.shared
+                    .record(Failure::error_of("scope".to_owned(), error));
             }
             output => {
                 if output.is_err() {
-                    this.shared.cancel(Reason::from("the body of the scope failed"));
+                    this.shared
+                        .cancel(Reason::from("the body of the scope failed"));
                 }
                 *this.place.0.lock() = Some(output);
             }

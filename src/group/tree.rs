@@ -112,7 +112,12 @@ impl<E: Send + 'static> Group<E> {
                 state: node.state_name(),
                 tasks,
             });
-            next.extend(node.subgroups().into_iter().rev().map(|below| (below, depth + 1)));
+            next.extend(
+                node.subgroups()
+                    .into_iter()
+                    .rev()
+                    .map(|below| (below, depth + 1)),
+            );
         }
         Tree { groups }
     }

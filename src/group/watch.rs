@@ -61,15 +61,20 @@ impl Watch {
         let mut state = self.state.lock();
         let took = now.saturating_duration_since(state.since);
         state.longest = state.longest.max(took);
-        let activity = if state.again { Activity::Ready } else { activity };
+        let activity = if state.again {
+            Activity::Ready
+        } else {
+            activity
+        };
         state.enter(activity, now);
     }
 
-    /// What the task does after a poll, where there is more to say than that it waits.
+    /// What the task does where there is more to say than that it waits.
     pub(super) fn note(&self, activity: Activity) {
+        let now = self.runtime.now();
         let mut state = self.state.lock();
-        if state.activity != Activity::Ready || state.polls == 0 {
-            state.activity = activity;
+        if !state.again && state.activity != activity {
+            state.enter(activity, now);
         }
     }
 

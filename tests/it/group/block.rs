@@ -43,7 +43,11 @@ fn the_first_failure_ends_the_block_in_any_order() {
                         for _ in 0..=index {
                             yield_now().await;
                         }
-                        if index == 2 { Err::<(), _>("two") } else { pending().await }
+                        if index == 2 {
+                            Err::<(), _>("two")
+                        } else {
+                            pending().await
+                        }
                     });
                 }
                 let _alive = census;
@@ -101,11 +105,15 @@ fn a_block_that_is_cancelled_from_elsewhere_says_so() {
     let rt = sim.runtime();
     let census = Census::default();
     let alive = census.clone();
-    let result = sim.block_on(Group::builder(&rt).deadline(SECOND).run(|group| async move {
-        group.spawn(pending::<()>());
-        let _alive = alive;
-        pending::<Result<(), BoxError>>().await
-    }));
+    let result = sim.block_on(
+        Group::builder(&rt)
+            .deadline(SECOND)
+            .run(|group| async move {
+                group.spawn(pending::<()>());
+                let _alive = alive;
+                pending::<Result<(), BoxError>>().await
+            }),
+    );
     assert!(result.unwrap_err().is_cancelled());
     assert_eq!((census.alive(), sim.elapsed()), (0, SECOND));
 
@@ -131,16 +139,18 @@ fn a_panic_of_the_body_goes_on_once_the_tasks_have_ended() {
     for in_drop in [false, true] {
         let census = Census::default();
         let alive = census.clone();
-        let block = Group::builder(&rt).deadline(SECOND).run(|group| async move {
-            group.spawn(async move {
-                let _alive = alive;
-                pending::<()>().await
+        let block = Group::builder(&rt)
+            .deadline(SECOND)
+            .run(|group| async move {
+                group.spawn(async move {
+                    let _alive = alive;
+                    pending::<()>().await
+                });
+                yield_now().await;
+                let _guard = in_drop.then(|| PanicsOnDrop("body"));
+                assert!(in_drop, "body");
+                pending::<Result<(), BoxError>>().await
             });
-            yield_now().await;
-            let _guard = in_drop.then(|| PanicsOnDrop("body"));
-            assert!(in_drop, "body");
-            pending::<Result<(), BoxError>>().await
-        });
         let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| sim.block_on(block)));
         assert!(caught.is_err());
         assert_eq!(census.alive(), 0);
@@ -204,10 +214,13 @@ fn cancel_all_tells_of_each_in_order() {
         polite(Ok(2)),
         group.spawn(pending::<u32>()),
         polite(Err("failed")),
-        group.task("p").on_cancel(OnCancel::Finish).spawn_with(|cx| async move {
-            cx.token().cancelled().await;
-            panic!("on the way out")
-        }),
+        group
+            .task("p")
+            .on_cancel(OnCancel::Finish)
+            .spawn_with(|cx| async move {
+                cx.token().cancelled().await;
+                panic!("on the way out")
+            }),
     ];
     let other_waits = handles[2].ended();
     let told = sim.block_on(cancel_all(handles, "enough"));
@@ -223,7 +236,10 @@ fn cancel_all_tells_of_each_in_order() {
         panic!("{told:?}");
     };
     assert_eq!(reason.as_str(), "enough");
-    assert!(sim.block_on(cancel_all(Vec::<untethered::group::Handle<()>>::new(), "x")).is_empty());
+    assert!(
+        sim.block_on(cancel_all(Vec::<untethered::group::Handle<()>>::new(), "x"))
+            .is_empty()
+    );
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod failure;
 mod life;
 mod limit;
 mod scope;
+mod tools;
 
 use std::future::Future;
 use std::pin::Pin;

@@ -126,7 +126,10 @@ fn a_scope_dropped_half_way_drops_everything_once() {
             (running, move |_: &Sim| {
                 let mut gone = log.take();
                 gone.sort();
-                assert!(gone.is_empty() || gone == ["0", "1", "2", "body"], "{gone:?}");
+                assert!(
+                    gone.is_empty() || gone == ["0", "1", "2", "body"],
+                    "{gone:?}"
+                );
             })
         });
         assert!(polls >= 3, "{polls}");
@@ -189,7 +192,10 @@ fn one_task_is_cancelled_alone() {
         });
         yield_now().await;
         one.cancel("not needed");
-        assert_eq!(one.await.unwrap_err().reason().unwrap().as_str(), "not needed");
+        assert_eq!(
+            one.await.unwrap_err().reason().unwrap().as_str(),
+            "not needed"
+        );
         Ok(two.await?)
     }));
     assert_eq!(value.unwrap(), 2);
@@ -379,5 +385,8 @@ fn the_same_policy_and_inputs_give_the_same_answer_in_a_group_and_in_a_scope() {
             differed.insert(of_group);
         }
     }
-    assert!(differed.len() > 6, "the scripts are too much alike: {differed:?}");
+    assert!(
+        differed.len() > 6,
+        "the scripts are too much alike: {differed:?}"
+    );
 }

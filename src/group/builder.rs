@@ -45,6 +45,7 @@ pub struct Start<E> {
     policy: Option<OnFailure<E>>,
     views: Views<E>,
     hard_limit: Duration,
+    observed: bool,
 }
 
 enum From {
@@ -74,6 +75,7 @@ impl<E: Send + 'static> Start<E> {
             policy: door.failures.policy.clone(),
             views: door.failures.views,
             hard_limit: door.node.setup.hard_limit,
+            observed: door.node.setup.observed,
         }
     }
 }
@@ -87,6 +89,7 @@ impl sealed::Origin for Runtime {
             policy: None,
             views: Views::of_box(),
             hard_limit: HARD_LIMIT,
+            observed: false,
         }
     }
 }
@@ -136,6 +139,7 @@ impl<E: Send + 'static> Builder<E> {
             limit: None,
             hard_limit: start.hard_limit,
             isolated: false,
+            observed: start.observed,
             shield: None,
         };
         Self {
@@ -191,6 +195,7 @@ impl<E: Send + 'static> Builder<E> {
                 policy: None,
                 views: Views::of_error(),
                 hard_limit: self.start.hard_limit,
+                observed: self.start.observed,
             },
             setup: self.setup,
             deadline: self.deadline,
@@ -207,6 +212,15 @@ impl<E: Send + 'static> Builder<E> {
     /// Cancels the group after `duration` from its start, with the reason "deadline".
     pub fn deadline(mut self, duration: Duration) -> Self {
         self.deadline = Some(duration);
+        self
+    }
+
+    /// Looks closely at each task of this group and its subgroups: what it does, its age, its
+    /// polls. [`Group::tree`] tells.
+    ///
+    /// Costs an allocation a task and two looks at the clock a poll.
+    pub fn observed(mut self) -> Self {
+        self.setup.observed = true;
         self
     }
 

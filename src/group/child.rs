@@ -11,6 +11,8 @@ use pin_project_lite::pin_project;
 use super::driver::{Executor, Owner};
 use super::handle::Handle;
 use super::node::{ABORTED, CANCELLED, ChildId, End, Label, Node, Polled, Ready, STOPS, Who};
+use super::tree::Activity;
+use super::watch::Watch;
 use crate::sync::{AcquireOwned, Limit, OwnedPermit};
 use crate::task::{JoinError, Reason, catch, catch_drop, discard, forget_panic};
 
@@ -88,7 +90,7 @@ impl<O: Send + 'static> Verdict<O> for ToHandle {
 pub(super) enum Slot {
     Free,
     Waiting(AcquireOwned),
-    Held(#[expect(dead_code, reason = "gives the slot back when dropped")] OwnedPermit),
+    Held(OwnedPermit),
 }
 
 impl Slot {
@@ -102,6 +104,13 @@ impl Slot {
         match Pin::new(&mut wait).poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(permit) => Self::Held(permit),
             Poll::Pending => Self::Waiting(wait),
+        }
+    }
+
+    pub(super) fn into_permit(self) -> Option<OwnedPermit> {
+        match self {
+            Self::Held(permit) => Some(permit),
+            Self::Free | Self::Waiting(_) => None,
         }
     }
 
@@ -129,26 +138,22 @@ where
     V: Verdict<F::Output>,
 {
     let host = Host::of(node, node.setup.isolated);
+    let watch = node.watch();
     let parts = (future, verdict, slot, host);
-    let added = node.add(
-        who,
-        label,
-        None,
-        parts,
-        |(future, verdict, slot, host), id| {
-            let Host { executor, keep } = host;
-            let child = Plain {
-                future: Some(future),
-                verdict,
-                slot,
-                node: Some(node.clone()),
-                id,
-                _host: keep,
-            };
-            let (runnable, task) = run_on(executor, child);
-            (runnable.waker(), (runnable, task))
-        },
-    );
+    let added = node.add(who, label, None, watch.clone(), parts, |parts, id| {
+        let (future, verdict, slot, Host { executor, keep }) = parts;
+        let child = Plain {
+            future: Some(future),
+            verdict,
+            slot,
+            node: Some(node.clone()),
+            id,
+            watch: watch.clone(),
+            _host: keep,
+        };
+        let (runnable, task) = run_on(executor, watch, child);
+        (runnable.waker(), (runnable, task))
+    });
     match added {
         Ok((id, (runnable, task))) => {
             runnable.schedule();
@@ -161,6 +166,7 @@ where
 /// A task that `executor` polls whenever it is woken.
 pub(super) fn run_on<F>(
     executor: Arc<Executor<Ready>>,
+    watch: Option<Arc<Watch>>,
     future: F,
 ) -> (Runnable, FallibleTask<F::Output>)
 where
@@ -168,6 +174,9 @@ where
     F::Output: Send + 'static,
 {
     let schedule = WithInfo(move |runnable, info: ScheduleInfo| {
+        if let Some(watch) = &watch {
+            watch.woken();
+        }
         executor.push(Ready(runnable), info.woken_while_running);
     });
     let (runnable, task) = async_task::Builder::new().spawn(move |()| future, schedule);
@@ -224,6 +233,7 @@ pin_project! {
         // `None` once the child has left the list.
         node: Option<Arc<Node>>,
         id: ChildId,
+        watch: Option<Arc<Watch>>,
         _host: Option<Arc<Solo>>,
     }
 
@@ -235,6 +245,23 @@ pin_project! {
             }
         }
     }
+}
+
+/// Polls what belongs to a child of `node`.
+pub(super) fn poll_watched<T>(
+    node: &Node,
+    watch: Option<&Arc<Watch>>,
+    poll: impl FnOnce() -> Poll<T>,
+) -> std::thread::Result<Poll<T>> {
+    let _polled = Polled::enter(node);
+    if let Some(watch) = watch {
+        watch.poll_begins();
+    }
+    let poll = catch(poll);
+    if let Some(watch) = watch {
+        watch.poll_ends(Activity::Waiting);
+    }
+    poll
 }
 
 /// How a future came to its end.
@@ -319,10 +346,13 @@ where
         let ended = if let Some(stop) = stop {
             Ended::Stopped(stop.reason)
         } else {
-            std::task::ready!(this.slot.poll(cx));
-            let polled = Polled::enter(node);
-            let poll = catch(|| future.poll(cx));
-            drop(polled);
+            if this.slot.poll(cx).is_pending() {
+                if let Some(watch) = this.watch {
+                    watch.note(Activity::Slot);
+                }
+                return Poll::Pending;
+            }
+            let poll = poll_watched(node, this.watch.as_ref(), || future.poll(cx));
             match poll {
                 Ok(Poll::Pending) => return Poll::Pending,
                 Ok(Poll::Ready(output)) => Ended::Output(output),

@@ -164,6 +164,14 @@ pub struct GroupError<E = BoxError> {
 }
 
 impl<E> GroupError<E> {
+    pub(super) fn new(failures: Vec<Failure<E>>, cancelled: usize, views: Views<E>) -> Self {
+        Self {
+            failures,
+            cancelled,
+            views,
+        }
+    }
+
     /// The failures, in the order in which they happened: the first is the root cause.
     pub fn failures(&self) -> &[Failure<E>] {
         &self.failures
@@ -348,6 +356,13 @@ impl<E: Send + 'static> Failures<E> {
                     node.runtime().report_unobserved(payload);
                 }
             }
+        }
+    }
+
+    /// What was taken, but has no other owner.
+    pub(super) fn unobserved_all(&self, error: GroupError<E>, node: &Arc<Node>) {
+        for failure in error.failures {
+            self.unobserved(failure, node);
         }
     }
 

@@ -126,10 +126,6 @@ impl<T> Handle<T> {
             None => Waiting::Group(Wait::new(&self.node, true)),
         })
     }
-
-    pub(super) fn stopper(&self) -> (Arc<Node>, ChildId) {
-        (self.node.clone(), self.id())
-    }
 }
 
 impl<T> Future for Handle<T> {

@@ -9,9 +9,11 @@ use std::time::{Duration, Instant};
 use async_task::{FallibleTask, Runnable};
 use pin_project_lite::pin_project;
 
-use super::child::{Ended, Host, Output, Slot, Solo, Verdict, run_on};
+use super::child::{Ended, Host, Output, Slot, Solo, Verdict, poll_watched, run_on};
 use super::handle::Handle;
-use super::node::{CANCELLED, ChildId, Label, Node, Polled, STOPS, Stop, Who};
+use super::node::{CANCELLED, ChildId, Label, Node, STOPS, Stop, Who};
+use super::tree::Activity;
+use super::watch::Watch;
 use crate::primitives::Mutex;
 use crate::runtime::{BoxFuture, Sleep};
 use crate::task::{CancellationToken, Reason, catch, discard};
@@ -40,6 +42,7 @@ pub(super) struct Member {
     pub(super) label: Label,
     token: OnceLock<CancellationToken>,
     on_cancel: OnCancel,
+    watch: Option<Arc<Watch>>,
     state: Mutex<State>,
 }
 
@@ -55,8 +58,10 @@ struct State {
 
 impl Member {
     pub(super) fn new(node: Arc<Node>, label: Label, on_cancel: OnCancel) -> Arc<Self> {
+        let watch = node.watch();
         Arc::new(Self {
             node,
+            watch,
             id: OnceLock::new(),
             label,
             token: OnceLock::new(),
@@ -161,6 +166,13 @@ impl Member {
         }
     }
 
+    /// What the poll that is under way leaves the task doing, for who watches it.
+    fn note(&self, activity: Activity) {
+        if let Some(watch) = &self.watch {
+            watch.note(activity);
+        }
+    }
+
     pub(super) fn quit(&self, reason: Reason) {
         self.state.lock().quit.get_or_insert(reason);
     }
@@ -193,12 +205,19 @@ where
     let host = Host::of(node, isolated || node.setup.isolated);
     let parts = (future, verdict, slot, host);
     let kept = Some(member.clone());
-    let added = node.add(who, member.label.clone(), kept, parts, |parts, id| {
-        let (future, verdict, slot, host) = parts;
-        member.id.set(id).ok();
-        let (runnable, task) = make(member, slot, host, future, verdict);
-        (runnable.waker(), (runnable, task))
-    });
+    let added = node.add(
+        who,
+        member.label.clone(),
+        kept,
+        member.watch.clone(),
+        parts,
+        |parts, id| {
+            let (future, verdict, slot, host) = parts;
+            member.id.set(id).ok();
+            let (runnable, task) = make(member, slot, host, future, verdict);
+            (runnable.waker(), (runnable, task))
+        },
+    );
     match added {
         Ok((id, (runnable, task))) => {
             runnable.schedule();
@@ -233,7 +252,7 @@ where
         exit: None,
         _host: host.keep,
     };
-    run_on(host.executor, body)
+    run_on(host.executor, member.watch.clone(), body)
 }
 
 /// Puts a task that [`make`] made in the list and starts it.
@@ -242,6 +261,7 @@ pub(super) fn start(member: &Arc<Member>, runnable: Runnable) {
         Who::Hook,
         member.label.clone(),
         Some(member.clone()),
+        member.watch.clone(),
         (),
         |(), id| {
             member.id.set(id).ok();
@@ -343,10 +363,8 @@ where
             }
             if this.slot.poll(cx).is_ready() {
                 *this.polled = true;
-                let polled = Polled::enter(node);
-                let poll = catch(|| future.as_mut().poll(cx));
-                drop(polled);
-                match poll {
+                let watch = member.watch.as_ref();
+                match poll_watched(node, watch, || future.as_mut().poll(cx)) {
                     Ok(Poll::Ready(output)) => return Poll::Ready(Ended::Output(output)),
                     Err(payload) => return Poll::Ready(Ended::Panicked(payload)),
                     Ok(Poll::Pending) => {}
@@ -355,13 +373,18 @@ where
                     return Poll::Ready(Ended::Stopped(Some(reason)));
                 }
             }
+            if !*this.polled {
+                member.note(Activity::Slot);
+            }
             let (Some(stop), Some(Some(at))) = (&stop, *this.drop_at) else {
                 return Poll::Pending;
             };
             // What the poll did may have ended a shield, and nobody would wake us for that.
             let next = if runtime.now() < at {
+                member.note(Activity::Grace);
                 Some(at)
             } else if member.is_shielded() {
+                member.note(Activity::Shield);
                 at.checked_add(node.setup.hard_limit)
             } else {
                 return Poll::Ready(member.stopped(stop));
@@ -400,11 +423,10 @@ where
             let Some(exit) = this.exit else {
                 return Poll::Ready(());
             };
-            let polled = Polled::enter(&member.node);
-            let poll = catch(|| exit.as_mut().poll(cx));
-            drop(polled);
-            match poll {
+            let watch = member.watch.as_ref();
+            match poll_watched(&member.node, watch, || exit.as_mut().poll(cx)) {
                 Ok(Poll::Pending) => {
+                    member.note(Activity::CleanUp);
                     let limit = member.node.setup.hard_limit;
                     let sleep = this.sleep.get_or_insert_with(|| runtime.sleep(limit));
                     std::task::ready!(Pin::new(sleep).poll(cx));

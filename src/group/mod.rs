@@ -39,7 +39,9 @@
 //! the other drivers; one that blocks often should be
 //! [`isolated`](TaskBuilder::isolated).
 
+mod block;
 mod builder;
+mod cancel_all;
 mod child;
 mod context;
 mod door;
@@ -53,10 +55,17 @@ mod member;
 mod node;
 mod reference;
 mod report;
+mod resource;
+mod results;
+mod scope;
+mod scope_handle;
+mod scope_run;
 mod shutdown;
 mod state;
 mod subgroup;
 mod task;
+mod tree;
+mod watch;
 
 use std::fmt;
 use std::future::Future;
@@ -69,7 +78,9 @@ use crate::runtime::Runtime;
 use crate::sync::Limit;
 use crate::task::{CancellationToken, Reason};
 
+pub use self::block::{BlockError, task_group};
 pub use self::builder::{Builder, Parent};
+pub use self::cancel_all::{Cancelled, cancel_all};
 pub use self::context::{Context, Quit, Shield};
 pub use self::door::TrySpawnError;
 pub use self::failure::{BoxError, Failure, GroupError, OnFailure};
@@ -77,9 +88,15 @@ pub use self::handle::{Ended, Handle};
 pub use self::member::OnCancel;
 pub use self::reference::GroupRef;
 pub use self::report::Report;
+pub use self::resource::{Life, Resource, Shutdown};
+pub use self::results::{Next, Results};
+pub use self::scope::{Kind, Local, Scope, ScopeBuilder, Sendable, scope, scope_local};
+pub use self::scope_handle::ScopeHandle;
+pub use self::scope_run::ScopeRun;
 pub use self::state::{Closed, Closing, SelfWait};
 pub use self::subgroup::ClosedError;
 pub use self::task::TaskBuilder;
+pub use self::tree::{Activity, Stats, TaskInfo, Tree};
 
 /// Owner of spawned tasks: it ends after all of them.
 ///
@@ -96,6 +113,7 @@ pub use self::task::TaskBuilder;
 #[must_use = "dropping a group cancels its tasks"]
 pub struct Group<E: Send + 'static = BoxError> {
     door: Door<E>,
+    life: Life,
     detached: bool,
 }
 
@@ -111,6 +129,7 @@ impl Group<BoxError> {
 impl<E: Send + 'static> Group<E> {
     fn new(door: Door<E>) -> Self {
         Self {
+            life: Life::new(door.node.clone()),
             door,
             detached: false,
         }
@@ -302,6 +321,11 @@ impl<E: Send + 'static> Group<E> {
     /// The runtime the group runs on.
     pub fn runtime(&self) -> &Runtime {
         self.door.node.runtime()
+    }
+
+    /// The state of the group, for a [`Resource`] that keeps its tasks in it.
+    pub fn life(&self) -> &Life {
+        &self.life
     }
 
     /// Lets the tasks go on without an owner: the group closes, and nothing is cancelled.

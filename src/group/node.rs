@@ -14,6 +14,7 @@ use slab::Slab;
 use super::driver::{Executor, Job, Owner};
 use super::member::Member;
 use super::report::Tally;
+use super::watch::Watch;
 use crate::primitives::Mutex;
 use crate::primitives::atomic::{AtomicUsize, Ordering};
 use crate::runtime::Runtime;
@@ -50,6 +51,7 @@ pub(super) struct Setup {
     pub(super) limit: Option<Limit>,
     pub(super) hard_limit: Duration,
     pub(super) isolated: bool,
+    pub(super) observed: bool,
     /// The task in whose shield the group was made.
     pub(super) shield: Option<Weak<Member>>,
 }
@@ -87,6 +89,7 @@ pub(super) struct Child {
     /// Cancelled when the child has left the list.
     ended: Option<CancellationToken>,
     pub(super) member: Option<Arc<Member>>,
+    pub(super) watch: Option<Arc<Watch>>,
 }
 
 /// What a child is called, and where it comes from.
@@ -115,9 +118,13 @@ impl Stop {
 impl Label {
     /// The path of a task of `node`.
     pub(super) fn path(&self, node: &Node) -> String {
+        self.path_below(&node.path())
+    }
+
+    pub(super) fn path_below(&self, group: &str) -> String {
         match &self.name {
-            Some(name) => format!("{}/{name}", node.path()),
-            None => format!("{}/{}", node.path(), self.spawned_at),
+            Some(name) => format!("{group}/{name}"),
+            None => format!("{group}/{}", self.spawned_at),
         }
     }
 }
@@ -253,6 +260,23 @@ impl Node {
         self.flags.fetch_or(flags, Ordering::AcqRel)
     }
 
+    /// The state, in a word.
+    pub(super) fn state_name(&self) -> &'static str {
+        match self.flags() {
+            flags if flags & CLOSED != 0 => "closed",
+            flags if flags & CANCELLED != 0 => "cancelled",
+            flags if flags & CLOSING != 0 => "closing",
+            _ => "open",
+        }
+    }
+
+    /// What is to watch a new child.
+    pub(super) fn watch(&self) -> Option<Arc<Watch>> {
+        self.setup
+            .observed
+            .then(|| Arc::new(Watch::new(self.runtime())))
+    }
+
     pub(super) fn is_closed(&self) -> bool {
         self.flags() & CLOSED != 0
     }
@@ -283,7 +307,7 @@ impl Node {
         tree
     }
 
-    fn subgroups(&self) -> Vec<Arc<Self>> {
+    pub(super) fn subgroups(&self) -> Vec<Arc<Self>> {
         let state = self.state.lock();
         state
             .subgroups
@@ -342,6 +366,7 @@ impl Node {
         who: Who,
         label: Label,
         member: Option<Arc<Member>>,
+        watch: Option<Arc<Watch>>,
         parts: P,
         make: impl FnOnce(P, ChildId) -> (Waker, R),
     ) -> Result<(ChildId, R), P> {
@@ -365,6 +390,7 @@ impl Node {
             stop: None,
             ended: None,
             member,
+            watch,
         });
         Ok((id, made))
     }

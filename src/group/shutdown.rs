@@ -2,11 +2,13 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::Group;
 use super::failure::GroupError;
+use super::node::Node;
 use super::report::Report;
 use super::state::{SelfWait, Wait};
 use crate::runtime::Sleep;
@@ -63,22 +65,25 @@ impl<E: Send + 'static> Group<E> {
     /// # });
     /// ```
     pub async fn shutdown(&self, grace: Duration) -> Report {
-        let node = &self.door.node;
-        let before = node.tally();
-        node.cancel(&"shutdown".into(), false);
-        let mut closed = Wait::new(node, true);
-        let runtime = node.runtime();
-        let mut done = wait_until(&mut closed, runtime.sleep(grace)).await;
-        if done.is_none() {
-            node.cancel(&"shutdown".into(), true);
-            done = wait_until(&mut closed, runtime.sleep(node.setup.hard_limit)).await;
-        }
-        let stuck = match done {
-            Some(Ok(())) => Vec::new(),
-            Some(Err(SelfWait { .. })) | None => node.paths(),
-        };
-        Report::between(&before, &node.tally(), stuck)
+        of(self.door().node.clone(), grace).await
     }
+}
+
+pub(super) async fn of(node: Arc<Node>, grace: Duration) -> Report {
+    let before = node.tally();
+    node.cancel(&"shutdown".into(), false);
+    let mut closed = Wait::new(&node, true);
+    let runtime = node.runtime();
+    let mut done = wait_until(&mut closed, runtime.sleep(grace)).await;
+    if done.is_none() {
+        node.cancel(&"shutdown".into(), true);
+        done = wait_until(&mut closed, runtime.sleep(node.setup.hard_limit)).await;
+    }
+    let stuck = match done {
+        Some(Ok(())) => Vec::new(),
+        Some(Err(SelfWait { .. })) | None => node.paths(),
+    };
+    Report::between(&before, &node.tally(), stuck)
 }
 
 /// Waits for whichever comes first; `None` if that is the timer.

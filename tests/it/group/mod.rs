@@ -1,10 +1,13 @@
 //! Groups on the deterministic runtime.
 
+mod block;
 mod cancel;
 mod context;
 mod failure;
 mod life;
 mod limit;
+mod scope;
+mod tools;
 
 use std::future::Future;
 use std::pin::Pin;

@@ -25,7 +25,9 @@ const BIG: usize = 1024;
 /// task; of more, each box has a waker of its own, and only boxes that were woken are polled.
 /// They are always polled in the order of their index.
 pub(super) struct Pack<F> {
-    blocks: Vec<Block<F>>,
+    /// Apart from the others, so that a few futures need no list.
+    first: Option<Block<F>>,
+    others: Vec<Block<F>>,
     alive: usize,
     /// `None` where all are polled.
     wakers: Option<Wakers>,
@@ -51,10 +53,9 @@ struct Wakers {
 impl<F> Pack<F> {
     pub(super) fn new(futures: impl Iterator<Item = F>) -> Self {
         let mut futures = futures.fuse();
-        let mut blocks = Vec::new();
         let mut len = 0;
-        let mut next = futures.next();
-        while let Some(future) = next {
+        let mut next_block = || {
+            let future = futures.next()?;
             let first = len;
             let left = futures.size_hint().0;
             let mut take = || {
@@ -68,12 +69,14 @@ impl<F> Pack<F> {
                 Slots::Four(Four::new(future, &mut take))
             };
             len += 1;
-            blocks.push(Block { first, slots });
-            next = futures.next();
-        }
-        let wakers = (len > POLL_ALL).then(|| Wakers::new(blocks.len()));
+            Some(Block { first, slots })
+        };
+        let first = next_block();
+        let others: Vec<_> = std::iter::from_fn(next_block).collect();
+        let wakers = (len > POLL_ALL).then(|| Wakers::new(1 + others.len()));
         Self {
-            blocks,
+            first,
+            others,
             alive: len,
             wakers,
         }
@@ -86,7 +89,7 @@ impl<F> Pack<F> {
 
     /// The indexes of those that are not done.
     pub(super) fn indexes(&self) -> impl Iterator<Item = usize> {
-        self.blocks.iter().flat_map(|block| {
+        self.first.iter().chain(&self.others).flat_map(|block| {
             let alive = (0..block.slots.capacity()).filter(|&at| block.slots.is_some(at));
             alive.map(|at| block.first + at)
         })
@@ -94,10 +97,12 @@ impl<F> Pack<F> {
 
     /// Drops one future. Whether it was there.
     pub(super) fn remove(&mut self, index: usize) -> bool {
-        let after = self.blocks.partition_point(|block| block.first <= index);
-        let Some(block) = after.checked_sub(1).map(|at| &mut self.blocks[at]) else {
-            return false;
+        let after = self.others.partition_point(|block| block.first <= index);
+        let block = match after.checked_sub(1) {
+            Some(at) => self.others.get_mut(at),
+            None => self.first.as_mut(),
         };
+        let Some(block) = block else { return false };
         let at = index - block.first;
         if at >= block.slots.capacity() || !block.slots.is_some(at) {
             return false;
@@ -110,8 +115,9 @@ impl<F> Pack<F> {
     /// Drops all futures.
     pub(super) fn clear(&mut self) {
         self.alive = 0;
-        // A vector drops its other elements even if the destructor of one panics.
-        self.blocks.clear();
+        // Should a destructor panic, the others are dropped with the pack.
+        self.first = None;
+        self.others.clear();
     }
 }
 
@@ -126,7 +132,7 @@ impl<F: Future> Pack<F> {
         mut each: impl FnMut(usize, F::Output) -> ControlFlow<()>,
     ) {
         let Some(Wakers { woken, wakers }) = &self.wakers else {
-            for block in &mut self.blocks {
+            for block in self.first.iter_mut().chain(&mut self.others) {
                 if block.poll(cx, &mut self.alive, &mut each).is_break() {
                     return;
                 }
@@ -141,8 +147,13 @@ impl<F: Future> Pack<F> {
             while left != 0 {
                 let index = word * WORD + left.trailing_zeros() as usize;
                 let mut cx = Context::from_waker(&wakers[index]);
-                let polled = self.blocks[index].poll(&mut cx, &mut self.alive, &mut each);
-                if polled.is_break() {
+                let block = match index.checked_sub(1) {
+                    Some(other) => self.others.get_mut(other),
+                    None => self.first.as_mut(),
+                };
+                // Cleared, they are gone.
+                let Some(block) = block else { return };
+                if block.poll(&mut cx, &mut self.alive, &mut each).is_break() {
                     bits.fetch_or(left, Ordering::Relaxed);
                     return;
                 }
@@ -153,25 +164,39 @@ impl<F: Future> Pack<F> {
 }
 
 impl<F: Future> Block<F> {
+    #[inline]
     fn poll(
         &mut self,
         cx: &mut Context<'_>,
         alive: &mut usize,
         each: &mut impl FnMut(usize, F::Output) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
-        for at in 0..self.slots.capacity() {
-            let mut slot = self.slots.get(at);
-            let Some(future) = slot.as_mut().as_pin_mut() else {
-                continue;
-            };
-            if let Poll::Ready(output) = future.poll(cx) {
-                *alive -= 1;
-                slot.set(None);
-                each(self.first + at, output)?;
-            }
+        let mut done = |index, output| {
+            *alive -= 1;
+            each(index, output)
+        };
+        match &mut self.slots {
+            Slots::Four(slots) => slots.as_mut().poll(cx, self.first, &mut done),
+            Slots::Sixteen(slots) => slots.as_mut().poll(cx, self.first, &mut done),
         }
-        ControlFlow::Continue(())
     }
+}
+
+/// Polls the future with this index, if there is one. It is dropped before its output is told.
+#[inline]
+fn poll_slot<F: Future>(
+    mut slot: Pin<&mut Option<F>>,
+    cx: &mut Context<'_>,
+    index: usize,
+    done: &mut impl FnMut(usize, F::Output) -> ControlFlow<()>,
+) -> ControlFlow<()> {
+    if let Some(future) = slot.as_mut().as_pin_mut() {
+        if let Poll::Ready(output) = future.poll(cx) {
+            slot.set(None);
+            return done(index, output);
+        }
+    }
+    ControlFlow::Continue(())
 }
 
 impl<F> Slots<F> {
@@ -214,6 +239,20 @@ macro_rules! slots {
                 Box::pin(Self {
                     $($slot: future.take().or_else(&mut *more),)*
                 })
+            }
+
+            fn poll(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                first: usize,
+                done: &mut impl FnMut(usize, F::Output) -> ControlFlow<()>,
+            ) -> ControlFlow<()>
+            where
+                F: Future,
+            {
+                let this = self.project();
+                $(poll_slot(this.$slot, cx, first + $at, done)?;)*
+                ControlFlow::Continue(())
             }
 
             fn get(self: Pin<&mut Self>, at: usize) -> Pin<&mut Option<F>> {

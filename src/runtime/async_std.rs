@@ -3,7 +3,8 @@ use std::time::Instant;
 
 use ::async_std::task;
 
-use super::{BoxFuture, Runtime, Sleeper, Spawner, available_parallelism, sleep_in_steps};
+use super::spawner::available_parallelism;
+use super::{BoxFuture, Runtime, Sleeper, Spawner, sleep_in_steps};
 
 /// async-std's executor, which async-std starts on first use.
 ///

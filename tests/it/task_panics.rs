@@ -82,9 +82,9 @@ fn a_panic_that_nobody_takes_goes_to_the_hook_once() {
         // What it panicked with can be looked at.
         let payloads = Arc::new(Mutex::new(Vec::new()));
         let sink = payloads.clone();
-        let keeping = sim
-            .runtime()
-            .on_unobserved(move |unobserved| sink.lock().unwrap().push(unobserved.into_panic()));
+        let keeping = sim.runtime().on_unobserved(move |unobserved| {
+            sink.lock().unwrap().push(unobserved.into_panic().unwrap())
+        });
         keeping.spawn(async { panic_any(3_u8) }).detach();
         sim.run_until_idle();
         let payload = payloads.lock().unwrap().pop().unwrap();

@@ -111,7 +111,7 @@ pub(crate) fn a_panic_that_nobody_awaits_reaches_the_hook<H: Host>(host: H) {
         unobserved.to_string(),
         "a task that nobody waits for panicked: detached"
     );
-    assert_eq!(text(&*unobserved.into_panic()), "detached");
+    assert_eq!(text(&*unobserved.into_panic().unwrap()), "detached");
 
     // The handle goes after the panic.
     let (rt, told, heard) = listen(host.runtime());
@@ -125,7 +125,7 @@ pub(crate) fn a_panic_that_nobody_awaits_reaches_the_hook<H: Host>(host: H) {
     drop(task);
     assert!(told.is_cancelled());
     let unobserved = heard.lock().unwrap().pop().unwrap();
-    assert_eq!(text(&*unobserved.into_panic()), "dropped");
+    assert_eq!(text(&*unobserved.into_panic().unwrap()), "dropped");
     goes_on(&host, &rt);
 }
 
@@ -134,7 +134,7 @@ pub(crate) fn a_panicking_output_that_nobody_takes_reaches_the_hook<H: Host>(hos
     rt.spawn(async { Bomb("output") }).detach();
     host.block_on(told.cancelled());
     let unobserved = heard.lock().unwrap().pop().unwrap();
-    assert_eq!(text(&*unobserved.into_panic()), "output");
+    assert_eq!(text(&*unobserved.into_panic().unwrap()), "output");
     goes_on(&host, &rt);
 }
 
@@ -149,7 +149,7 @@ pub(crate) fn a_hook_belongs_to_its_handle<H: Host>(host: H) {
     for (heard, expected) in [(heard_one, "one"), (heard_two, "two")] {
         let mut heard = heard.lock().unwrap();
         assert_eq!(heard.len(), 1);
-        assert_eq!(text(&*heard.remove(0).into_panic()), expected);
+        assert_eq!(text(&*heard.remove(0).into_panic().unwrap()), expected);
     }
 }
 

@@ -1,0 +1,84 @@
+use std::num::NonZeroUsize;
+use std::panic::Location;
+use std::task::Context;
+
+use futures_core::future::BoxFuture;
+
+/// Starts tasks. One of the two traits behind a [`Runtime`].
+///
+/// # Examples
+///
+/// A spawner that gives each task a thread of its own:
+///
+/// ```
+/// use untethered::runtime::{BoxFuture, Spawner};
+///
+/// struct ThreadEach;
+///
+/// impl Spawner for ThreadEach {
+///     fn spawn(&self, task: BoxFuture<'static, ()>) {
+///         std::thread::spawn(|| futures_lite::future::block_on(task));
+///     }
+/// }
+/// ```
+pub trait Spawner: Send + Sync + 'static {
+    /// Runs `task` to its end, or drops it.
+    ///
+    /// Must return at once and must not poll `task` on the caller's stack. The task never
+    /// unwinds. An implementation that can not run it (any more) drops it.
+    fn spawn(&self, task: BoxFuture<'static, ()>);
+
+    /// As [`spawn`](Self::spawn), for a spawner that tells where its tasks come from.
+    #[doc(hidden)]
+    fn spawn_at(&self, task: BoxFuture<'static, ()>, caller: &'static Location<'static>) {
+        let _ = caller;
+        self.spawn(task);
+    }
+
+    /// Runs `work` where it may block.
+    ///
+    /// By default on a pool of the whole process: at most 500 threads, started as they are needed
+    /// and ended when idle. Work beyond that waits its turn. Where the system gives no thread at
+    /// all, the work is dropped.
+    ///
+    /// Neither running nor dropping `work` unwinds. An implementation that can not run it drops
+    /// it.
+    fn spawn_blocking(&self, work: Box<dyn FnOnce() + Send>) {
+        super::blocking::spawn(work);
+    }
+
+    /// How many tasks can run at the same moment: the number of worker threads.
+    ///
+    /// By default what the machine offers.
+    fn parallelism(&self) -> NonZeroUsize {
+        available_parallelism()
+    }
+
+    /// Whether the task that is polled on this thread has used up its share and ought to yield.
+    #[doc(hidden)]
+    fn should_yield(&self) -> bool {
+        false
+    }
+
+    /// Has the task of `cx` polled again once others had their turn.
+    #[doc(hidden)]
+    fn yield_now(&self, cx: &mut Context<'_>) {
+        cx.waker().wake_by_ref();
+    }
+
+    /// Called by a task that has just woken another which must not wait for it, for a scheduler
+    /// that keeps the task woken last for the thread it was woken on.
+    #[doc(hidden)]
+    fn bump(&self) {}
+
+    /// Which of `ready` children of a group is to be polled next, the oldest being nought.
+    #[doc(hidden)]
+    fn choose(&self, ready: usize) -> usize {
+        let _ = ready;
+        0
+    }
+}
+
+pub(super) fn available_parallelism() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}

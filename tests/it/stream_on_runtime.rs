@@ -3,7 +3,7 @@ use std::num::NonZeroUsize;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready as ready_or_return};
 use std::time::{Duration, Instant};
 
 use futures_lite::{Stream, StreamExt, stream};
@@ -353,6 +353,29 @@ fn a_source_that_waits_is_shared() {
         seen.sort_unstable();
         assert!(seen.into_iter().eq(0..40));
         assert_eq!(sim.live_tasks(), 0);
+    });
+}
+
+#[test]
+fn what_a_source_brings_late_is_taken_by_all() {
+    explore_orders(10, |sim| {
+        let rt = wide(sim, 3);
+        let running = Running::default();
+        let live = running.clone();
+        // Wakes only whoever asked last, and then has them all.
+        let mut sleep = Box::pin(rt.sleep(millis(10)));
+        let jobs = stream::poll_fn(move |cx| {
+            ready_or_return!(sleep.as_mut().poll(cx));
+            let running = live.start();
+            Poll::Ready(Some(async move {
+                let _running = running;
+                pending::<()>().await;
+            }))
+        });
+        let mut outputs = concurrent(from_stream(jobs)).limit(6).on(&rt);
+        assert!(poll(&mut outputs, Waker::noop()).is_pending());
+        sim.advance(millis(10));
+        assert_eq!(running.now(), 6);
     });
 }
 

@@ -39,10 +39,13 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+pub mod combine;
 mod primitives;
 
+pub mod group;
 #[cfg(feature = "http")]
 pub mod http;
+pub mod queue;
 pub mod runtime;
 mod set;
 #[cfg(feature = "signal")]
@@ -52,7 +55,9 @@ pub mod sim;
 pub mod stream;
 pub mod sync;
 pub mod task;
+pub mod time;
 
+pub use queue::Queue;
 pub use runtime::Runtime;
 pub use stream::{concurrent, try_concurrent};
 pub use task::{CancellationToken, Task};

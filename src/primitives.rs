@@ -3,24 +3,55 @@
 //! Everything in the crate that synchronises threads takes them from here.
 
 #[cfg(not(untethered_loom))]
-pub(crate) use std::sync::{MutexGuard, atomic};
+mod from {
+    pub(crate) use std::sync::{Mutex, MutexGuard, atomic};
+    pub(crate) use std::{thread, thread_local};
+}
 
 #[cfg(untethered_loom)]
-pub(crate) use loom::sync::{MutexGuard, atomic};
+mod from {
+    pub(crate) use loom::sync::{Mutex, MutexGuard, atomic};
+    pub(crate) use loom::{thread, thread_local};
+}
 
-#[cfg(untethered_loom)]
-use loom::sync as imp;
+pub(crate) use from::{MutexGuard, atomic, thread, thread_local};
+
+/// How often a waiting thread spins before it looks at the lock again: at first, and at most.
 #[cfg(not(untethered_loom))]
-use std::sync as imp;
+const SHORTEST_PAUSE: u32 = 4;
+#[cfg(not(untethered_loom))]
+const LONGEST_PAUSE: u32 = 4096;
+
+/// A value for each thread, also where the model checker plays the threads.
+macro_rules! per_thread {
+    ($(#[$meta:meta])* static $name:ident: $type:ty = $value:expr;) => {
+        #[cfg(not(untethered_loom))]
+        std::thread_local! {
+            $(#[$meta])* static $name: $type = const { $value };
+        }
+        #[cfg(untethered_loom)]
+        loom::thread_local! {
+            $(#[$meta])* static $name: $type = $value;
+        }
+    };
+}
+
+pub(crate) use per_thread;
 
 /// A lock that a panic does not poison: no user code runs while one of ours is held, so
 /// a panic can not leave the data half-changed.
 #[derive(Debug, Default)]
-pub(crate) struct Mutex<T>(imp::Mutex<T>);
+pub(crate) struct Mutex<T>(from::Mutex<T>);
 
 impl<T> Mutex<T> {
+    #[cfg(not(untethered_loom))]
+    pub(crate) const fn new(value: T) -> Self {
+        Self(from::Mutex::new(value))
+    }
+
+    #[cfg(untethered_loom)]
     pub(crate) fn new(value: T) -> Self {
-        Self(imp::Mutex::new(value))
+        Self(from::Mutex::new(value))
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
@@ -44,3 +75,49 @@ impl<T> Mutex<T> {
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
+
+/// A lock for what many threads take often and hold for a few instructions.
+///
+/// Who finds it taken spins instead of asking the system to suspend the thread. The pauses double
+/// up to a bound, then the thread lets others run, so that a holder that was suspended can go on.
+/// Releasing it is a store, where the lock above has to ask whether somebody sleeps.
+#[cfg(not(untethered_loom))]
+#[derive(Debug)]
+pub(crate) struct SpinLock<T>(try_lock::TryLock<T>);
+
+#[cfg(not(untethered_loom))]
+impl<T> SpinLock<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(try_lock::TryLock::new(value))
+    }
+
+    #[inline]
+    pub(crate) fn lock(&self) -> try_lock::Locked<'_, T> {
+        match self.0.try_lock() {
+            Some(guard) => guard,
+            None => self.lock_taken(),
+        }
+    }
+
+    #[cold]
+    fn lock_taken(&self) -> try_lock::Locked<'_, T> {
+        let mut pause = SHORTEST_PAUSE;
+        loop {
+            if pause > LONGEST_PAUSE {
+                thread::yield_now();
+            } else {
+                for _ in 0..pause {
+                    std::hint::spin_loop();
+                }
+                pause *= 2;
+            }
+            if let Some(guard) = self.0.try_lock() {
+                return guard;
+            }
+        }
+    }
+}
+
+/// The model checker has no notion of time to spin for.
+#[cfg(untethered_loom)]
+pub(crate) type SpinLock<T> = Mutex<T>;

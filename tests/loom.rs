@@ -14,6 +14,7 @@ use std::time::Instant;
 use loom::future::block_on;
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
+use untethered::queue::Queue;
 use untethered::runtime::{BoxFuture, Sleeper, Spawner};
 use untethered::sync::Limit;
 use untethered::{CancellationToken, Runtime};
@@ -152,5 +153,93 @@ fn an_abort_wakes_a_task_that_waits() {
         let rt = Runtime::new(Threads, Threads);
         let task = rt.spawn(std::future::pending::<()>());
         assert!(block_on(task.cancel()).unwrap_err().is_cancelled());
+    });
+}
+
+#[test]
+fn an_item_that_a_dropped_pop_was_given_goes_on() {
+    loom::model(|| {
+        let queue = Queue::bounded(1);
+        let impatient = thread::spawn({
+            let queue = queue.clone();
+            move || poll_and_drop(queue.pop())
+        });
+        let patient = thread::spawn({
+            let queue = queue.clone();
+            move || block_on(queue.pop())
+        });
+        queue.try_push(7).unwrap();
+        let taken = impatient.join().unwrap();
+        if taken {
+            queue.close();
+        }
+        assert_eq!(patient.join().unwrap(), (!taken).then_some(7));
+        assert!(queue.is_empty());
+    });
+}
+
+#[test]
+fn a_push_beside_a_pop_wakes_it() {
+    loom::model(|| {
+        let queue = Queue::bounded(1);
+        let producer = thread::spawn({
+            let queue = queue.clone();
+            move || {
+                for item in 0..2 {
+                    block_on(queue.push(item)).unwrap();
+                }
+            }
+        });
+        assert_eq!(block_on(queue.pop()), Some(0));
+        assert_eq!(block_on(queue.pop()), Some(1));
+        producer.join().unwrap();
+    });
+}
+
+#[test]
+fn a_push_dropped_beside_a_pop_happened_or_did_not() {
+    loom::model(|| {
+        let queue = Queue::bounded(1);
+        queue.try_push(0).unwrap();
+        let impatient = thread::spawn({
+            let queue = queue.clone();
+            move || poll_and_drop(queue.push(1))
+        });
+        assert_eq!(block_on(queue.pop()), Some(0));
+        let at_once = impatient.join().unwrap();
+        match queue.try_pop() {
+            Ok(item) => assert_eq!(item, 1),
+            Err(_) => assert!(!at_once),
+        }
+        assert!(queue.is_empty());
+    });
+}
+
+#[test]
+fn a_close_beside_a_push_and_a_pop_ends_both() {
+    loom::model(|| {
+        let queue = Queue::bounded(1);
+        let popper = thread::spawn({
+            let queue = queue.clone();
+            move || block_on(queue.pop())
+        });
+        let pusher = thread::spawn({
+            let queue = queue.clone();
+            move || block_on(queue.push(1)).is_ok()
+        });
+        queue.close();
+        let pushed = pusher.join().unwrap();
+        assert_eq!(popper.join().unwrap(), pushed.then_some(1));
+    });
+}
+
+#[test]
+fn the_last_halves_dropped_beside_each_other_leave_nobody_waiting() {
+    loom::model(|| {
+        let (sender, receiver) = Queue::bounded(1).into_halves();
+        let producer = thread::spawn(move || sender.push_blocking(1).is_ok());
+        assert!(receiver.pop_blocking().is_some());
+        assert!(receiver.pop_blocking().is_none());
+        assert!(producer.join().unwrap());
     });
 }

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use lexopt::prelude::*;
@@ -37,7 +37,7 @@ exit status: 0 all good (any HTTP status is an answer), 1 some failed, 2 bad usa
 
 #[derive(Debug)]
 pub(crate) struct Args {
-    pub(crate) input: Option<OsString>,
+    pub(crate) input: Option<PathBuf>,
     pub(crate) concurrency: NonZeroUsize,
     pub(crate) per_host: Option<NonZeroUsize>,
     pub(crate) timeout: Option<Duration>,
@@ -88,8 +88,10 @@ fn parse_from(mut parser: lexopt::Parser) -> Result<Option<Args>, String> {
         let mut value = || parser.value().map_err(|error| error.to_string());
         let wrong = |reason: String| format!("--{name}: {reason}");
         match name.as_str() {
-            "input" => args.input = Some(value()?),
-            "output" => args.output = Some(value()?.into()).filter(|it| it != "-"),
+            "input" => args.input = Some(value()?.into()),
+            "output" => {
+                args.output = Some(value()?.into()).filter(|it: &PathBuf| it != Path::new("-"))
+            }
             "bodies" => args.bodies = Some(value()?.into()),
             "concurrency" => args.concurrency = count(&text(value()?)?).map_err(wrong)?,
             "per-host" => args.per_host = Some(count(&text(value()?)?).map_err(wrong)?),

@@ -1,9 +1,9 @@
 //! The URLs: from lines of text, read no further than needed.
 
 use std::collections::VecDeque;
-use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
@@ -35,8 +35,8 @@ const BATCH: usize = 64;
 type Reader = BufReader<Box<dyn Read + Send>>;
 
 /// Opens the input, `-` being standard input.
-pub(crate) fn open(name: &OsStr) -> io::Result<Reader> {
-    let reader: Box<dyn Read + Send> = if name == "-" {
+pub(crate) fn open(name: &Path) -> io::Result<Reader> {
+    let reader: Box<dyn Read + Send> = if name == Path::new("-") {
         Box::new(io::stdin())
     } else {
         let file = File::open(name)?;

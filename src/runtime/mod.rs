@@ -114,6 +114,30 @@ pub trait Spawner: Send + Sync + 'static {
     fn parallelism(&self) -> NonZeroUsize {
         available_parallelism()
     }
+
+    /// Whether the task that is polled on this thread has used up its share and ought to yield.
+    #[doc(hidden)]
+    fn should_yield(&self) -> bool {
+        false
+    }
+
+    /// Has the task of `cx` polled again once others had their turn.
+    #[doc(hidden)]
+    fn yield_now(&self, cx: &mut Context<'_>) {
+        cx.waker().wake_by_ref();
+    }
+
+    /// Called by a task that has just woken another which must not wait for it, for a scheduler
+    /// that keeps the task woken last for the thread it was woken on.
+    #[doc(hidden)]
+    fn bump(&self) {}
+
+    /// Which of `ready` children of a group is to be polled next, the oldest being nought.
+    #[doc(hidden)]
+    fn choose(&self, ready: usize) -> usize {
+        let _ = ready;
+        0
+    }
 }
 
 /// Tells the time and sleeps. One of the two traits behind a [`Runtime`].
@@ -241,6 +265,35 @@ impl Runtime {
     pub(crate) fn hook(&self) -> Arc<Hook> {
         self.inner.unobserved.clone()
     }
+
+    pub(crate) fn report_unobserved(&self, payload: Box<dyn Any + Send>) {
+        report_unobserved(&*self.inner.unobserved, payload);
+    }
+
+    pub(crate) fn report(&self, unobserved: Unobserved) {
+        quiet(|| (self.inner.unobserved)(unobserved));
+    }
+
+    /// Starts a task that has no handle. `task` never unwinds.
+    pub(crate) fn spawn_driver(&self, task: BoxFuture<'static, ()>) {
+        self.inner.spawner.spawn(task);
+    }
+
+    pub(crate) fn should_yield(&self) -> bool {
+        self.inner.spawner.should_yield()
+    }
+
+    pub(crate) fn yield_now(&self, cx: &mut Context<'_>) {
+        self.inner.spawner.yield_now(cx);
+    }
+
+    pub(crate) fn bump(&self) {
+        self.inner.spawner.bump();
+    }
+
+    pub(crate) fn choose(&self, ready: usize) -> usize {
+        self.inner.spawner.choose(ready)
+    }
 }
 
 impl fmt::Debug for Runtime {
@@ -251,20 +304,55 @@ impl fmt::Debug for Runtime {
 
 /// Hands `payload` to `hook`. A panic of the hook is dropped.
 pub(crate) fn report_unobserved(hook: &Hook, payload: Box<dyn Any + Send>) {
-    quiet(|| hook(Unobserved { payload }));
+    quiet(|| hook(Unobserved::panic(payload)));
 }
 
-/// A panic of a task whose handle was dropped or detached.
+/// What went wrong in a task and has nobody to take it.
 ///
-/// Goes to the hook of [`Runtime::on_unobserved`].
+/// A panic of a task whose handle was dropped or detached, or a failure of a
+/// [`Group`](crate::group::Group) that has no other owner. Goes to the hook of
+/// [`Runtime::on_unobserved`].
 pub struct Unobserved {
-    payload: Box<dyn Any + Send>,
+    what: What,
+}
+
+enum What {
+    Panic(Box<dyn Any + Send>),
+    /// The error, and which task it comes from.
+    Error(String, Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl Unobserved {
-    /// What the task panicked with.
+    pub(crate) fn error(task: String, error: Box<dyn std::error::Error + Send + Sync>) -> Self {
+        Self {
+            what: What::Error(task, error),
+        }
+    }
+
+    pub(crate) fn panic(payload: Box<dyn Any + Send>) -> Self {
+        Self {
+            what: What::Panic(payload),
+        }
+    }
+
+    /// What the task panicked with; the boxed error if it returned one.
     pub fn into_panic(self) -> Box<dyn Any + Send> {
-        self.payload
+        match self.what {
+            What::Panic(payload) => payload,
+            What::Error(_, error) => Box::new(error),
+        }
+    }
+
+    /// The error the task returned.
+    ///
+    /// # Errors
+    ///
+    /// Gives itself back if the task panicked.
+    pub fn into_error(self) -> Result<Box<dyn std::error::Error + Send + Sync>, Self> {
+        match self.what {
+            What::Error(_, error) => Ok(error),
+            What::Panic(_) => Err(self),
+        }
     }
 }
 
@@ -278,10 +366,15 @@ impl fmt::Debug for Unobserved {
 
 impl fmt::Display for Unobserved {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a task that nobody waits for panicked")?;
-        match crate::task::panic_message(&*self.payload) {
-            Some(message) => write!(f, ": {message}"),
-            None => Ok(()),
+        match &self.what {
+            What::Panic(payload) => {
+                f.write_str("a task that nobody waits for panicked")?;
+                match crate::task::panic_message(&**payload) {
+                    Some(message) => write!(f, ": {message}"),
+                    None => Ok(()),
+                }
+            }
+            What::Error(task, error) => write!(f, "{task} failed: {error}"),
         }
     }
 }
@@ -328,6 +421,11 @@ impl Sleep {
     pub fn reset(&mut self, duration: Duration) {
         self.deadline = self.sleeper.now().checked_add(duration);
         self.timer = Timer::Unarmed;
+    }
+
+    /// The present moment by the clock it goes by.
+    pub(crate) fn now(&self) -> Instant {
+        self.sleeper.now()
     }
 
     /// Moves the deadline to `deadline`.

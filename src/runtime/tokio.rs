@@ -2,7 +2,7 @@ use std::fmt;
 use std::future::{Future, pending};
 use std::num::NonZeroUsize;
 use std::panic::resume_unwind;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::thread;
@@ -105,6 +105,25 @@ impl Spawner for Tasks {
 
     fn parallelism(&self) -> NonZeroUsize {
         NonZeroUsize::new(self.0.metrics().num_workers()).unwrap_or(NonZeroUsize::MIN)
+    }
+
+    fn should_yield(&self) -> bool {
+        !::tokio::task::coop::has_budget_remaining()
+    }
+
+    fn yield_now(&self, cx: &mut Context<'_>) {
+        // tokio wakes a task that yields this way after it looked at timers and sockets. One that
+        // woke itself would go before them.
+        let polled = pin!(::tokio::task::yield_now()).poll(cx);
+        debug_assert!(polled.is_pending());
+    }
+
+    fn bump(&self) {
+        // The task woken last waits for this worker, where no other can take it, until one more
+        // is spawned.
+        if self.0.metrics().num_workers() > 1 {
+            self.0.spawn(async {});
+        }
     }
 }
 

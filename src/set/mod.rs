@@ -11,7 +11,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use crate::task::{catch, catch_drop};
-use ready::Ready;
+use ready::{Id, Ready, Watch};
 
 /// How many children are polled, or outputs taken, before the task has to give way.
 pub(crate) const BUDGET: usize = 128;
@@ -46,6 +46,7 @@ pub(crate) struct Set<F> {
 struct Slot<F> {
     child: Pin<Box<Option<F>>>,
     waker: Waker,
+    id: Id,
     key: usize,
 }
 
@@ -121,6 +122,8 @@ impl<F> Set<F> {
 
 impl<F: Future> Set<F> {
     /// Takes `child` in and polls it. Gives its output if it is done already.
+    // Always inlined, so that the child is made in its place instead of being moved there.
+    #[inline(always)]
     pub(crate) fn enter(&mut self, key: usize, child: F) -> Poll<F::Output> {
         let index = match self.free.last() {
             Some(&index) => index,
@@ -130,10 +133,13 @@ impl<F: Future> Set<F> {
         slot.child.set(Some(child));
         slot.key = key;
         self.spent += 1;
-        let output = slot.poll();
+        let (output, yielded) = slot.poll();
         if output.is_pending() {
             self.free.pop();
-            self.ready.entered(index);
+            match yielded {
+                true => self.ready.yielded(index),
+                false => self.ready.look_again(),
+            }
         }
         output
     }
@@ -143,7 +149,22 @@ impl<F: Future> Set<F> {
     /// It goes in passes. A pass polls no child twice, and the next one starts only at a
     /// [`begin`](Self::begin) that finds the last one over. So neither a child that keeps waking
     /// itself nor two that keep waking each other can hold up the rest, or the owner.
+    #[inline]
     pub(crate) fn poll_woken(&mut self) -> Turn<F::Output> {
+        if self.ready.find() {
+            return self.poll_found();
+        }
+        self.over()
+    }
+
+    fn over(&self) -> Turn<F::Output> {
+        match self.is_spent() {
+            true => Turn::GiveWay,
+            false => Turn::Over,
+        }
+    }
+
+    fn poll_found(&mut self) -> Turn<F::Output> {
         while self.ready.find() {
             if self.is_spent() || self.yields >= YIELDS {
                 return Turn::GiveWay;
@@ -156,26 +177,30 @@ impl<F: Future> Set<F> {
             }
             self.spent += 1;
             match slot.poll() {
-                Poll::Ready(output) => {
+                (Poll::Ready(output), _) => {
                     self.free.push(index);
                     return Turn::Output(slot.key, output);
                 }
-                Poll::Pending => self.yields += usize::from(self.ready.is_woken(index)),
+                (Poll::Pending, true) => {
+                    self.ready.yielded(index);
+                    self.yields += 1;
+                }
+                (Poll::Pending, false) => {}
             }
+            self.ready.look_again();
         }
-        if self.is_spent() {
-            return Turn::GiveWay;
-        }
-        Turn::Over
+        self.over()
     }
 
     /// Makes one more place, kept from then on. It is on top of the free ones.
     #[cold]
     fn grow(&mut self) -> usize {
         let index = self.slots.len();
+        let (waker, id) = self.ready.waker(index);
         self.slots.push(Slot {
             child: Box::pin(None),
-            waker: self.ready.waker(index),
+            waker,
+            id,
             key: 0,
         });
         self.free.push(index);
@@ -184,16 +209,21 @@ impl<F: Future> Set<F> {
 }
 
 impl<F: Future> Slot<F> {
-    /// A child that is done is dropped before its output is seen.
-    fn poll(&mut self) -> Poll<F::Output> {
+    /// Says also whether the child woke itself. One that is done is dropped before its output is
+    /// seen.
+    #[inline]
+    fn poll(&mut self) -> (Poll<F::Output>, bool) {
         let child = self.child.as_mut().as_pin_mut();
-        let output = child
-            .expect("only a slot with a child is polled")
-            .poll(&mut Context::from_waker(&self.waker));
+        let child = child.expect("only a slot with a child is polled");
+        let mut cx = Context::from_waker(&self.waker);
+        let watch = Watch::new(self.id);
+        let output = child.poll(&mut cx);
+        let yielded = output.is_pending() && watch.is_woken();
+        drop(watch);
         if output.is_ready() {
             self.child.set(None);
         }
-        output
+        (output, yielded)
     }
 }
 

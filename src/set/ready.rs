@@ -5,16 +5,20 @@
 //! task. The list has one head, which says at once what is on the list and whether the task
 //! waits: no wake can fall between the two.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::task::{Context, Wake, Waker};
 
-use crate::primitives::Mutex;
 use crate::primitives::atomic::{AtomicUsize, Ordering};
+use crate::primitives::{Mutex, per_thread};
 
 /// Who was woken and not yet polled. Belongs to the task; wakers reach only [`Shared`].
 pub(super) struct Ready {
     shared: Arc<Shared>,
     lanes: Vec<Lane>,
+    /// The lane that this pass is at: its first slot, and whom it has left to poll there.
+    first: usize,
+    bits: usize,
     /// Lanes with somebody to poll in this pass.
     now: Vec<usize>,
     /// Lanes with somebody to poll in the next pass.
@@ -74,6 +78,8 @@ impl Ready {
                 task: Mutex::new(None),
             }),
             lanes: Vec::new(),
+            first: 0,
+            bits: 0,
             now: Vec::new(),
             later: Vec::new(),
             pass: 0,
@@ -81,8 +87,8 @@ impl Ready {
         }
     }
 
-    /// The waker of a slot. Slots come in order, each once.
-    pub(super) fn waker(&mut self, slot: usize) -> Waker {
+    /// The waker of a slot, and the id to [`Watch`] it by. Slots come in order, each once.
+    pub(super) fn waker(&mut self, slot: usize) -> (Waker, Id) {
         let index = slot / LANE;
         if index == self.lanes.len() {
             self.lanes.push(Lane {
@@ -98,16 +104,19 @@ impl Ready {
                 pass: self.pass,
             });
         }
-        Waker::from(Arc::new(SlotWaker {
+        let waker = Arc::new(SlotWaker {
             lane: self.lanes[index].shared.clone(),
             bit: bit(slot),
-        }))
+        });
+        let id = Id::of(&waker);
+        (waker.into(), id)
     }
 
     /// Starts a poll: a new pass if the last one is over.
+    #[inline]
     pub(super) fn begin(&mut self) {
         self.look = true;
-        if self.now.is_empty() {
+        if self.bits == 0 && self.now.is_empty() {
             self.pass = self.pass.wrapping_add(1);
             std::mem::swap(&mut self.now, &mut self.later);
             for &lane in &self.now {
@@ -118,7 +127,21 @@ impl Ready {
     }
 
     /// Whether this pass has somebody left to poll.
+    #[inline]
     pub(super) fn find(&mut self) -> bool {
+        self.bits != 0 || self.find_lane()
+    }
+
+    /// Takes the slot to poll next. Only after [`find`](Self::find) said yes.
+    #[inline]
+    pub(super) fn take(&mut self) -> usize {
+        let slot = self.first + self.bits.trailing_zeros() as usize;
+        self.bits &= self.bits - 1;
+        slot
+    }
+
+    /// Goes on to the next lane with somebody to poll.
+    fn find_lane(&mut self) -> bool {
         if self.now.is_empty() && self.look {
             self.look = false;
             // Relaxed: what was woken before this poll is visible to it, and `collect` acquires.
@@ -126,45 +149,35 @@ impl Ready {
                 self.collect();
             }
         }
-        !self.now.is_empty()
-    }
-
-    /// Takes the slot to poll next. Only after [`find`](Self::find) said yes.
-    pub(super) fn take(&mut self) -> usize {
-        let index = *self.now.last().expect("somebody was found");
+        let Some(index) = self.now.pop() else {
+            return false;
+        };
         let lane = &mut self.lanes[index];
-        let bit = lane.now & lane.now.wrapping_neg();
-        lane.now ^= bit;
-        if lane.now == 0 {
-            self.now.pop();
-        }
-        lane.mark_polled(bit, self.pass);
-        // The child may wake one that this pass has not polled yet.
+        self.first = index * LANE;
+        self.bits = std::mem::take(&mut lane.now);
+        lane.mark_polled(self.bits, self.pass);
+        true
+    }
+
+    /// Notes that the child in `slot` is pending and has woken itself: it is polled again in the
+    /// next pass.
+    pub(super) fn yielded(&mut self, slot: usize) {
+        let index = slot / LANE;
+        let lane = &mut self.lanes[index];
+        lane.mark_polled(bit(slot), self.pass);
+        add(&mut self.later, index, &mut lane.later, bit(slot));
+    }
+
+    /// Notes that a child may have woken another that this pass has not polled.
+    #[inline]
+    pub(super) fn look_again(&mut self) {
         self.look = true;
-        index * LANE + bit.trailing_zeros() as usize
-    }
-
-    /// Notes that the child in `slot` was polled when it entered.
-    pub(super) fn entered(&mut self, slot: usize) {
-        if self.is_woken(slot) {
-            // It woke itself: its turn comes in the next pass, and it is no reason to empty the
-            // list after every entry.
-            self.lanes[slot / LANE].mark_polled(bit(slot), self.pass);
-        } else {
-            self.look = true;
-        }
-    }
-
-    /// Whether the slot was woken since it was last taken.
-    pub(super) fn is_woken(&self, slot: usize) -> bool {
-        let lane = &self.lanes[slot / LANE];
-        // Relaxed: a wake from the same thread is seen, one from elsewhere need not be.
-        lane.shared.woken.load(Ordering::Relaxed) & bit(slot) != 0
     }
 
     /// Ends a poll as pending: wakes the task when somebody is woken, at once if somebody was.
     pub(super) fn park(&mut self, cx: &Context<'_>) {
-        let waits = self.now.is_empty() && self.later.is_empty() && self.shared.arm(cx);
+        let waits =
+            self.bits == 0 && self.now.is_empty() && self.later.is_empty() && self.shared.arm(cx);
         if !waits {
             cx.waker().wake_by_ref();
         }
@@ -198,8 +211,8 @@ impl Lane {
         if self.pass == pass { self.polled } else { 0 }
     }
 
-    fn mark_polled(&mut self, bit: usize, pass: usize) {
-        self.polled = self.polled(pass) | bit;
+    fn mark_polled(&mut self, bits: usize, pass: usize) {
+        self.polled = self.polled(pass) | bits;
         self.pass = pass;
     }
 }
@@ -270,10 +283,81 @@ impl Wake for SlotWaker {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
+        if POLLING.with(|polling| polling.wakes_itself(Id::of(self))) {
+            return;
+        }
         // Release: pairs with the swap in `collect`, also for wakes that find others there.
         let before = self.lane.woken.fetch_or(self.bit, Ordering::Release);
         if before == 0 {
             self.lane.shared.push(&self.lane);
         }
+    }
+}
+
+per_thread! {
+    /// The slot whose child is being polled on this thread. A child that wakes itself leaves a
+    /// note here, which needs no atomics and can not be taken for a wake from elsewhere.
+    static POLLING: Polling = Polling {
+        slot: Cell::new(Id(0)),
+        woken: Cell::new(false),
+    };
+}
+
+struct Polling {
+    slot: Cell<Id>,
+    woken: Cell<bool>,
+}
+
+/// Tells slots apart: the address of the waker, which is never nought.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) struct Id(usize);
+
+impl Id {
+    fn of(waker: &Arc<SlotWaker>) -> Self {
+        Self(Arc::as_ptr(waker).addr())
+    }
+}
+
+impl Polling {
+    /// Notes a wake of the slot that is being polled.
+    fn wakes_itself(&self, slot: Id) -> bool {
+        let itself = self.slot.get() == slot;
+        if itself {
+            self.woken.set(true);
+        }
+        itself
+    }
+}
+
+/// A slot whose child is being polled on this thread, until it is dropped.
+pub(super) struct Watch {
+    /// What was polled around it.
+    slot: Id,
+    woken: bool,
+}
+
+impl Watch {
+    #[inline]
+    pub(super) fn new(slot: Id) -> Self {
+        POLLING.with(|polling| Self {
+            slot: polling.slot.replace(slot),
+            woken: polling.woken.replace(false),
+        })
+    }
+
+    /// Whether the child woke itself.
+    #[inline]
+    pub(super) fn is_woken(&self) -> bool {
+        POLLING.with(|polling| polling.woken.get())
+    }
+}
+
+impl Drop for Watch {
+    #[inline]
+    fn drop(&mut self) {
+        POLLING.with(|polling| {
+            polling.slot.set(self.slot);
+            polling.woken.set(self.woken);
+        });
     }
 }

@@ -279,6 +279,17 @@ impl State {
         self.ready.order()
     }
 
+    /// Which of `ready` children of a group runs next, in the order of the simulation.
+    pub(super) fn choose(&mut self, ready: usize) -> usize {
+        match self.ready.order() {
+            Order::Fifo => 0,
+            // Now and then the oldest, which would wait for ever otherwise.
+            Order::Lifo if self.random.below(4) == 0 => 0,
+            Order::Lifo => ready - 1,
+            Order::Seeded(_) => self.random.below(ready),
+        }
+    }
+
     pub(super) fn is_closed(&self) -> bool {
         self.closed
     }

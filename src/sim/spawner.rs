@@ -25,4 +25,13 @@ impl Spawner for SimSpawner {
     fn parallelism(&self) -> NonZeroUsize {
         self.0.lock().settings.parallelism
     }
+
+    /// After each child of a group, so that its children and all other tasks take turns.
+    fn should_yield(&self) -> bool {
+        true
+    }
+
+    fn choose(&self, ready: usize) -> usize {
+        self.0.lock().choose(ready)
+    }
 }

@@ -5,9 +5,24 @@
 //! | every output, whether good or bad | [`concurrent`] |
 //! | all or the first error | [`try_concurrent`] |
 //!
-//! Both take any iterator of futures; [`from_stream`], [`try_from_iter`] and [`try_from_stream`]
+//! | the same with the items of a stream | [`concurrently`](StreamConcurrently::concurrently) |
+//! | objects with what several futures make of each | [`inflate`], [`try_inflate`] |
+//! | what closures that may block make of items | [`map_blocking`] |
+//!
+//! The first two take any iterator of futures; [`from_stream`], [`try_from_iter`] and [`try_from_stream`]
 //! make a source of other things. What they give is a [`Concurrent`]: a stream, and a future of
 //! the list.
+//!
+//! Beside them, streams in and streams out, none of which takes an item but to give it:
+//!
+//! | For | Take |
+//! |---|---|
+//! | the first item, or the first of a kind | [`first`], [`first_where`] |
+//! | lists of items, by number and by time | [`batches`], [`chunks`], [`batch_size`] |
+//! | a stream out of a closure | [`poll_until`], [`poll_until_none`], [`try_poll_until`] |
+//! | several streams as one | [`merge`], [`merge_all`], [`zip`] |
+//! | no more than so many in a period | [`throttle`] |
+//! | how far it has come | [`with_progress`] |
 //!
 //! # Examples
 //!
@@ -20,18 +35,42 @@
 //! # });
 //! ```
 
+mod batches;
 mod concurrent;
+mod concurrently;
 mod driver;
+mod first;
+mod inflate;
+mod map_blocking;
+mod merge;
 mod mode;
 mod on_runtime;
 mod ordered;
+mod poll_until;
+mod progress;
 mod run;
 mod source;
+mod throttle;
+mod zip;
 
+pub use batches::{Batches, Chunks, batch_size, batches, batches_nonzero, chunks};
 pub use concurrent::{Collect, Concurrent, concurrent, try_concurrent};
+pub use concurrently::{
+    Concurrently, FilterMap, Filtered, Kept, Mapped, MappedBlocking, StreamConcurrently,
+};
+pub use first::{First, first, first_where};
+pub use inflate::{Inflate, Inflated, TryInflate, TryInflated, inflate, try_inflate};
+pub use map_blocking::{Blocking, MapBlocking, map_blocking};
+pub use merge::{Merge, MergeAll, merge, merge_all};
 pub use mode::{ConcurrentError, Every, FailFast, Mode};
 pub use on_runtime::{CollectOnRuntime, OnRuntime};
+pub use poll_until::{
+    End, Equal, EqualOrError, IsNone, PollUntil, poll_until, poll_until_none, try_poll_until,
+};
+pub use progress::{Progress, WithProgress, with_progress};
 pub use source::{
     FromIter, FromStream, IntoSource, Source, TryFromIter, TryFromStream, from_stream,
     try_from_iter, try_from_stream,
 };
+pub use throttle::{Throttle, throttle};
+pub use zip::{Zip, zip};

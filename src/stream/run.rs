@@ -117,6 +117,7 @@ impl<S: Source, M: Mode<S>> Run<S, M> {
         step
     }
 
+    #[inline]
     fn poll_step(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Step<S, M> {
         *self.as_mut().project().polled = true;
         let this = self.as_mut().project();
@@ -160,6 +161,7 @@ impl<S: Source, M: Mode<S>> Run<S, M> {
     }
 
     /// The next output in completion order, with its index.
+    #[inline]
     fn poll_output(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Output<S> {
         let mut this = self.project();
         if *this.over {

@@ -162,6 +162,7 @@ where
     type Future = <I::Item as IntoFuture>::IntoFuture;
     type Error = Infallible;
 
+    #[inline]
     fn poll_next(
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,

@@ -3,11 +3,11 @@ use std::future::Future;
 use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, ready};
 
-use super::{Key, WaitList, wake_all};
+use super::{Key, NeedsClone, WaitList, Wakers};
 use crate::primitives::Mutex;
-use crate::task::catch_drop;
+use crate::task::discard;
 
 /// At most so many at once: slots, taken one at a time and given back by dropping the permit.
 ///
@@ -15,6 +15,9 @@ use crate::task::catch_drop;
 /// [`try_acquire`](Self::try_acquire) passes somebody who waits. A slot that becomes free belongs
 /// to the first waiter from that moment on; if that waiter is dropped before it runs, the next one
 /// gets it. Clones share the slots. Needs no runtime.
+///
+/// A [weight](Self::acquire_many) takes several slots at once. A [child](Self::child) has slots of
+/// its own within those of its parent.
 ///
 /// # Examples
 ///
@@ -38,14 +41,16 @@ pub struct Limit {
 
 struct Slots {
     state: Mutex<State>,
+    parent: Option<Arc<Slots>>,
 }
 
-/// Somebody waits only while no slot is free.
+/// Somebody waits only while there is no room for the first who waits.
 struct State {
     total: NonZeroUsize,
-    /// More than `total` after that was lowered, until enough are given back.
+    /// More than `total` after that was lowered, or for one who takes more, alone.
     taken: usize,
-    waiters: WaitList,
+    /// With how many slots each is to take.
+    waiters: WaitList<usize>,
 }
 
 impl Limit {
@@ -57,9 +62,42 @@ impl Limit {
     /// take `Limit::from(NonZeroUsize)`.
     #[track_caller]
     pub fn new(total: usize) -> Self {
-        NonZeroUsize::new(total)
-            .expect("a limit of nought lets nobody in: give one or more")
-            .into()
+        total_slots(total).into()
+    }
+
+    /// A limit of `total` slots within this one.
+    ///
+    /// Each of its slots takes one here too. Whoever asks waits for its slot of the child first,
+    /// so that nobody keeps a slot of the parent from other children while waiting. A task that
+    /// holds slots of the parent and waits for more of a child may wait for itself, as with any
+    /// limit taken twice.
+    ///
+    /// # Panics
+    ///
+    /// If `total` is nought. For a number that comes from outside take
+    /// [`child_from`](Self::child_from).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use untethered::sync::Limit;
+    ///
+    /// let all = Limit::new(3);
+    /// let (a, b) = (all.child(2), all.child(2));
+    /// let held = [a.try_acquire(), a.try_acquire(), b.try_acquire()];
+    /// assert!(held.iter().all(|permit| permit.is_some()));
+    /// assert!(b.try_acquire().is_none(), "b has a slot left, but all three are taken");
+    /// ```
+    #[track_caller]
+    pub fn child(&self, total: usize) -> Self {
+        self.child_from(total_slots(total))
+    }
+
+    /// As [`child`](Self::child), for a number that comes from outside.
+    pub fn child_from(&self, total: NonZeroUsize) -> Self {
+        Self {
+            slots: Arc::new(Slots::new(total, Some(self.slots.clone()))),
+        }
     }
 
     /// Waits for a slot.
@@ -70,31 +108,96 @@ impl Limit {
     /// its own goes to the next.
     pub fn acquire(&self) -> Acquire<'_> {
         Acquire {
-            wait: Wait::new(&self.slots),
+            wait: Wait::new(&self.slots, 1),
         }
     }
 
     /// As [`acquire`](Self::acquire), with a permit that borrows nothing.
     pub fn acquire_owned(&self) -> AcquireOwned {
         AcquireOwned {
-            wait: Wait::new(self.slots.clone()),
+            wait: Wait::new(self.slots.clone(), 1),
+        }
+    }
+
+    /// Waits for `weight` slots at once.
+    ///
+    /// Nobody passes it meanwhile, however few they ask for. More than there are in all is let in
+    /// when all are free, alone: it does not wait for ever, and everybody else waits for it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe, as [`acquire`](Self::acquire) is.
+    ///
+    /// # Panics
+    ///
+    /// If `weight` is nought.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use untethered::sync::Limit;
+    ///
+    /// # futures_lite::future::block_on(async {
+    /// let memory = Limit::new(1024);
+    /// let small = memory.acquire_many(1000).await;
+    /// assert!(memory.try_acquire_many(100).is_none());
+    /// drop(small);
+    /// let huge = memory.acquire_many(5000).await;
+    /// assert_eq!(memory.available(), 0);
+    /// # drop(huge);
+    /// # });
+    /// ```
+    #[track_caller]
+    pub fn acquire_many(&self, weight: usize) -> Acquire<'_> {
+        Acquire {
+            wait: Wait::new(&self.slots, checked_weight(weight)),
+        }
+    }
+
+    /// As [`acquire_many`](Self::acquire_many), with a permit that borrows nothing.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe, as [`acquire`](Self::acquire) is.
+    ///
+    /// # Panics
+    ///
+    /// If `weight` is nought.
+    #[track_caller]
+    pub fn acquire_many_owned(&self, weight: usize) -> AcquireOwned {
+        AcquireOwned {
+            wait: Wait::new(self.slots.clone(), checked_weight(weight)),
         }
     }
 
     /// A slot, if one is free and nobody waits.
     pub fn try_acquire(&self) -> Option<Permit<'_>> {
-        self.slots.try_take().then(|| Permit {
-            slot: Slot { slots: &self.slots },
-        })
+        Slot::try_take(&self.slots, 1).map(|slot| Permit { slot })
     }
 
     /// As [`try_acquire`](Self::try_acquire), with a permit that borrows nothing.
     pub fn try_acquire_owned(&self) -> Option<OwnedPermit> {
-        self.slots.try_take().then(|| OwnedPermit {
-            slot: Slot {
-                slots: self.slots.clone(),
-            },
-        })
+        Slot::try_take(self.slots.clone(), 1).map(|slot| OwnedPermit { slot })
+    }
+
+    /// `weight` slots, if that many are free and nobody waits.
+    ///
+    /// # Panics
+    ///
+    /// If `weight` is nought.
+    #[track_caller]
+    pub fn try_acquire_many(&self, weight: usize) -> Option<Permit<'_>> {
+        Slot::try_take(&self.slots, checked_weight(weight)).map(|slot| Permit { slot })
+    }
+
+    /// As [`try_acquire_many`](Self::try_acquire_many), with a permit that borrows nothing.
+    ///
+    /// # Panics
+    ///
+    /// If `weight` is nought.
+    #[track_caller]
+    pub fn try_acquire_many_owned(&self, weight: usize) -> Option<OwnedPermit> {
+        Slot::try_take(self.slots.clone(), checked_weight(weight)).map(|slot| OwnedPermit { slot })
     }
 
     /// Changes the number of slots.
@@ -107,24 +210,20 @@ impl Limit {
     /// If `total` is nought.
     #[track_caller]
     pub fn set_total(&self, total: usize) {
-        let total =
-            NonZeroUsize::new(total).expect("a limit of nought lets nobody in: give one or more");
-        let mut wakers = Vec::new();
+        let total = total_slots(total);
         let mut state = self.slots.state.lock();
         state.total = total;
-        while let Some(waker) = state.serve_next() {
-            wakers.extend(waker);
-        }
+        let wakers = state.serve();
         drop(state);
-        wake_all(wakers);
+        wakers.wake();
     }
 
-    /// How many slots there are.
+    /// How many slots there are. A parent may have fewer.
     pub fn total(&self) -> usize {
         self.slots.state.lock().total.get()
     }
 
-    /// How many slots are free.
+    /// How many slots are free. A parent may have fewer.
     pub fn available(&self) -> usize {
         let state = self.slots.state.lock();
         state.total.get().saturating_sub(state.taken)
@@ -134,13 +233,7 @@ impl Limit {
 impl From<NonZeroUsize> for Limit {
     fn from(total: NonZeroUsize) -> Self {
         Self {
-            slots: Arc::new(Slots {
-                state: Mutex::new(State {
-                    total,
-                    taken: 0,
-                    waiters: WaitList::new(),
-                }),
-            }),
+            slots: Arc::new(Slots::new(total, None)),
         }
     }
 }
@@ -155,125 +248,205 @@ impl fmt::Debug for Limit {
     }
 }
 
+#[track_caller]
+fn total_slots(total: usize) -> NonZeroUsize {
+    NonZeroUsize::new(total).expect("a limit of nought lets nobody in: give one or more")
+}
+
+#[track_caller]
+fn checked_weight(weight: usize) -> usize {
+    assert!(
+        weight > 0,
+        "a weight of nought takes no slot: give one or more"
+    );
+    weight
+}
+
 impl State {
-    fn has_free(&self) -> bool {
-        self.taken < self.total.get()
+    fn has_room(&self, weight: usize) -> bool {
+        self.taken == 0 || weight <= self.total.get().saturating_sub(self.taken)
     }
 
-    /// Gives a free slot to the first waiter; `None` if there is no slot or no waiter.
-    fn serve_next(&mut self) -> Option<Option<Waker>> {
-        if !self.has_free() {
-            return None;
+    /// Takes that many slots, if there is room and nobody waits.
+    fn take(&mut self, weight: usize) -> bool {
+        let room = self.waiters.is_empty() && self.has_room(weight);
+        if room {
+            self.taken += weight;
         }
-        let waker = self.waiters.serve_first()?;
-        self.taken += 1;
-        Some(waker)
+        room
+    }
+
+    /// Lets in those who wait, as long as there is room for the first.
+    fn serve(&mut self) -> Wakers {
+        let mut wakers = Wakers::default();
+        while let Some(&weight) = self.waiters.first() {
+            if !self.has_room(weight) {
+                break;
+            }
+            self.taken += weight;
+            wakers.extend(self.waiters.serve_first_with().and_then(|(waker, _)| waker));
+        }
+        wakers
     }
 }
 
 impl Slots {
-    fn try_take(&self) -> bool {
-        let mut state = self.state.lock();
-        let free = state.has_free() && state.waiters.is_empty();
-        if free {
-            state.taken += 1;
+    fn new(total: NonZeroUsize, parent: Option<Arc<Self>>) -> Self {
+        Self {
+            state: Mutex::new(State {
+                total,
+                taken: 0,
+                waiters: WaitList::new(),
+            }),
+            parent,
         }
-        free
     }
 
-    fn give_back(&self) {
+    /// These, their parent, and so on.
+    fn levels(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(Some(self), |slots| slots.parent.as_deref())
+    }
+
+    fn give_back(&self, weight: usize) {
         let mut state = self.state.lock();
-        state.taken -= 1;
-        // One slot came back: at most one waiter can be served.
-        let waker = state.serve_next().flatten();
+        state.taken -= weight;
+        let wakers = state.serve();
         drop(state);
-        wake_all(waker);
+        wakers.wake();
+    }
+
+    /// Waits for slots of this level alone.
+    fn poll_take(&self, weight: usize, place: &mut Option<Key>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut spare = None;
+        loop {
+            let mut state = self.state.lock();
+            let served = place.take_if(|key| state.waiters.is_served(key));
+            let removed = served.map(|key| state.waiters.remove(key));
+            if removed.is_some() || (place.is_none() && state.take(weight)) {
+                drop(state);
+                discard((removed.and_then(|removed| removed.waker), spare));
+                return Poll::Ready(());
+            }
+            let waits = &mut state.waiters;
+            let queued = waits.queue(place, cx.waker(), &mut spare, || weight);
+            drop(state);
+            match queued {
+                Ok(_) => return Poll::Pending,
+                Err(NeedsClone) => spare = Some(cx.waker().clone()),
+            }
+        }
+    }
+
+    /// Gives up a place in the queue of this level.
+    fn leave(&self, key: Key) {
+        let mut state = self.state.lock();
+        let removed = state.waiters.remove(key);
+        if removed.served {
+            state.taken -= removed.data;
+        }
+        // Also if it was not served: who is first now may ask for less.
+        let wakers = state.serve();
+        drop(state);
+        wakers.wake();
+        discard(removed.waker);
     }
 }
 
-/// A taken slot.
+/// Taken slots, of each level.
 struct Slot<S: AsRef<Slots>> {
     slots: S,
+    weight: usize,
+}
+
+impl<S: AsRef<Slots>> Slot<S> {
+    fn try_take(slots: S, weight: usize) -> Option<Self> {
+        for (level, at) in slots.as_ref().levels().enumerate() {
+            if !at.state.lock().take(weight) {
+                for taken in slots.as_ref().levels().take(level) {
+                    taken.give_back(weight);
+                }
+                return None;
+            }
+        }
+        Some(Self { slots, weight })
+    }
 }
 
 impl<S: AsRef<Slots>> Drop for Slot<S> {
     fn drop(&mut self) {
-        self.slots.as_ref().give_back();
+        for level in self.slots.as_ref().levels() {
+            level.give_back(self.weight);
+        }
     }
 }
 
-/// One wait for a slot.
+/// One wait for slots: of one level after the other.
 struct Wait<S: AsRef<Slots>> {
     slots: S,
-    key: Option<Key>,
+    weight: usize,
+    /// Of how many levels they are taken.
+    taken: usize,
+    /// Among those who wait at the level after these.
+    place: Option<Key>,
 }
 
 impl<S: AsRef<Slots> + Clone> Wait<S> {
-    fn new(slots: S) -> Self {
-        Self { slots, key: None }
+    fn new(slots: S, weight: usize) -> Self {
+        Self {
+            slots,
+            weight,
+            taken: 0,
+            place: None,
+        }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Slot<S>> {
-        let mut state = self.slots.as_ref().state.lock();
-        let old = match self.key.take() {
-            None if state.has_free() && state.waiters.is_empty() => {
-                state.taken += 1;
-                None
-            }
-            None => {
-                self.key = Some(state.waiters.push(cx.waker().clone()));
-                return Poll::Pending;
-            }
-            Some(key) if state.waiters.is_served(&key) => state.waiters.remove(key).waker,
-            Some(key) => {
-                let old = state.waiters.update(&key, cx);
-                self.key = Some(key);
-                drop(state);
-                catch_drop(old).ok();
-                return Poll::Pending;
-            }
-        };
-        drop(state);
-        catch_drop(old).ok();
+        for level in self.slots.as_ref().levels().skip(self.taken) {
+            ready!(level.poll_take(self.weight, &mut self.place, cx));
+            self.taken += 1;
+        }
+        // They belong to the permit from here on.
+        self.taken = 0;
         Poll::Ready(Slot {
             slots: self.slots.clone(),
+            weight: self.weight,
         })
     }
 }
 
 impl<S: AsRef<Slots>> Drop for Wait<S> {
     fn drop(&mut self) {
-        let Some(key) = self.key.take() else { return };
-        let slots = self.slots.as_ref();
-        let removed = slots.state.lock().waiters.remove(key);
-        if removed.served {
-            slots.give_back();
+        let mut levels = self.slots.as_ref().levels();
+        for level in levels.by_ref().take(self.taken) {
+            level.give_back(self.weight);
         }
-        catch_drop(removed.waker).ok();
+        if let (Some(key), Some(level)) = (self.place.take(), levels.next()) {
+            level.leave(key);
+        }
     }
 }
 
-/// The future of [`Limit::acquire`].
+/// The future of [`Limit::acquire`] and [`Limit::acquire_many`].
 #[must_use = "futures do nothing unless awaited"]
 pub struct Acquire<'a> {
     wait: Wait<&'a Arc<Slots>>,
 }
 
-/// The future of [`Limit::acquire_owned`].
+/// The future of [`Limit::acquire_owned`] and [`Limit::acquire_many_owned`].
 #[must_use = "futures do nothing unless awaited"]
 pub struct AcquireOwned {
     wait: Wait<Arc<Slots>>,
 }
 
-/// A slot of a [`Limit`]. Dropping it gives the slot back.
-#[must_use = "dropping a permit gives its slot back"]
+/// Slots of a [`Limit`], one or many. Dropping it gives them back.
+#[must_use = "dropping a permit gives its slots back"]
 pub struct Permit<'a> {
     #[expect(dead_code, reason = "held for its drop")]
     slot: Slot<&'a Arc<Slots>>,
 }
 
-/// A slot of a [`Limit`] that borrows nothing. Dropping it gives the slot back.
-#[must_use = "dropping a permit gives its slot back"]
+/// Slots of a [`Limit`], one or many, that borrows nothing. Dropping it gives them back.
+#[must_use = "dropping a permit gives its slots back"]
 pub struct OwnedPermit {
     #[expect(dead_code, reason = "held for its drop")]
     slot: Slot<Arc<Slots>>,

@@ -4,13 +4,15 @@ use std::future::Future;
 use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use super::{Key, WaitList, wake_all};
-use crate::primitives::Mutex;
+use futures_core::Stream;
+
+use super::{Key, NeedsClone, Throttle, WaitList, wake_all};
+use crate::primitives::SpinLock;
 use crate::runtime::{Runtime, Sleep};
-use crate::task::catch_drop;
+use crate::task::discard;
 
 /// At most n starts in any interval of the period.
 ///
@@ -45,13 +47,20 @@ pub struct RateLimit {
     window: Arc<Window>,
 }
 
-struct Window {
-    limit: NonZeroUsize,
-    period: Duration,
-    state: Mutex<State>,
+/// So many in a period.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Rate {
+    pub(super) limit: NonZeroUsize,
+    pub(super) period: Duration,
+}
+
+/// One limit, and who waits for it.
+pub(super) struct Window {
+    state: SpinLock<State>,
 }
 
 struct State {
+    rate: Rate,
     /// The starts that still count, the oldest first.
     starts: VecDeque<Instant>,
     /// Only the first of them sleeps; whoever stops being first wakes the next.
@@ -79,23 +88,35 @@ impl RateLimit {
     ///
     /// [`InvalidRate`] if `limit` or `period` is nought.
     pub fn try_new(limit: usize, period: Duration) -> Result<Self, InvalidRate> {
-        let limit = NonZeroUsize::new(limit)
-            .ok_or(InvalidRate("a rate limit of nought lets nobody start"))?;
-        if period.is_zero() {
-            return Err(InvalidRate(
-                "a rate limit needs a period longer than nought",
-            ));
-        }
         Ok(Self {
-            window: Arc::new(Window {
-                limit,
-                period,
-                state: Mutex::new(State {
-                    starts: VecDeque::new(),
-                    waiters: WaitList::new(),
-                }),
-            }),
+            window: Arc::new(Window::new(Rate::new(limit, period)?)),
         })
+    }
+
+    /// Changes the rate, for those who wait too.
+    ///
+    /// Starts that are remembered count in the new period as in the old one; those of more than
+    /// the old period ago are forgotten.
+    ///
+    /// # Panics
+    ///
+    /// If `limit` or `period` is nought. For numbers that come from outside take
+    /// [`try_set`](Self::try_set).
+    #[track_caller]
+    pub fn set(&self, limit: usize, period: Duration) {
+        if let Err(error) = self.try_set(limit, period) {
+            panic!("{error}");
+        }
+    }
+
+    /// As [`set`](Self::set), for numbers that come from outside.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidRate`] if `limit` or `period` is nought; the rate stays as it was.
+    pub fn try_set(&self, limit: usize, period: Duration) -> Result<(), InvalidRate> {
+        self.window.set(Rate::new(limit, period)?);
+        Ok(())
     }
 
     /// Waits until one more may start.
@@ -108,54 +129,138 @@ impl RateLimit {
     /// Cancel safe: a dropped wait uses up nothing and lets the next one move up.
     pub fn acquire<'a>(&'a self, rt: &'a Runtime) -> AcquireRate<'a> {
         AcquireRate {
-            window: &self.window,
             rt,
-            key: None,
-            sleep: None,
+            wait: Wait::new(&self.window),
         }
     }
 
     /// Whether one more may start now, in which case it counts. Passes nobody who waits.
     pub fn try_acquire(&self, rt: &Runtime) -> bool {
-        let now = rt.now();
-        let mut state = self.window.state.lock();
-        state.waiters.is_empty() && self.window.start(&mut state, now).is_ok()
+        self.window.try_start(rt)
+    }
+
+    /// Delays the items of `stream` so that no more of them come out than may start.
+    ///
+    /// An item waits in the stream that is returned, and counts when it comes out.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[cfg(feature = "sim")] {
+    /// use std::time::Duration;
+    /// use futures_lite::{StreamExt, stream};
+    /// use untethered::{sim::Sim, sync::RateLimit};
+    ///
+    /// let sim = Sim::new();
+    /// let rate = RateLimit::new(2, Duration::from_secs(1));
+    /// let slow = rate.throttle(&sim.runtime(), stream::iter(0..6));
+    /// assert_eq!(sim.block_on(slow.count()), 6);
+    /// assert_eq!(sim.elapsed(), Duration::from_secs(2));
+    /// # }
+    /// ```
+    pub fn throttle<S: Stream>(&self, rt: &Runtime, stream: S) -> Throttle<S> {
+        Throttle::new(Wait::new(self.window.clone()), rt.clone(), stream)
     }
 
     /// How many may start in a period.
     pub fn limit(&self) -> usize {
-        self.window.limit.get()
+        self.window.rate().limit.get()
     }
 
     /// The period.
     pub fn period(&self) -> Duration {
-        self.window.period
+        self.window.rate().period
     }
 }
 
 impl fmt::Debug for RateLimit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rate = self.window.rate();
         f.debug_struct("RateLimit")
-            .field("limit", &self.window.limit)
-            .field("period", &self.window.period)
+            .field("limit", &rate.limit)
+            .field("period", &rate.period)
             .finish_non_exhaustive()
     }
 }
 
-impl Window {
+impl Rate {
+    pub(super) fn new(limit: usize, period: Duration) -> Result<Self, InvalidRate> {
+        let limit = NonZeroUsize::new(limit)
+            .ok_or(InvalidRate("a rate limit of nought lets nobody start"))?;
+        if period.is_zero() {
+            return Err(InvalidRate(
+                "a rate limit needs a period longer than nought",
+            ));
+        }
+        Ok(Self { limit, period })
+    }
+}
+
+impl State {
     /// Counts a start at `now`, or says when the next one may be; `None` is never.
-    fn start(&self, state: &mut State, now: Instant) -> Result<(), Option<Instant>> {
-        while let Some(oldest) = state.starts.front() {
-            match oldest.checked_add(self.period) {
-                Some(end) if end <= now => state.starts.pop_front(),
-                end if state.starts.len() >= self.limit.get() => return Err(end),
-                _ => break,
-            };
+    fn start(&mut self, now: Instant) -> Result<(), Option<Instant>> {
+        let Rate { limit, period } = self.rate;
+        self.forget(now);
+        // After the limit was lowered there may be more of them.
+        if let Some(hindering) = self.starts.len().checked_sub(limit.get()) {
+            return Err(self.starts[hindering].checked_add(period));
         }
         // Another thread may have read the clock after us and got here before us.
-        let now = state.starts.back().map_or(now, |&last| last.max(now));
-        state.starts.push_back(now);
+        let now = self.starts.back().map_or(now, |&last| last.max(now));
+        self.starts.push_back(now);
         Ok(())
+    }
+
+    /// Forgets the starts that do not count any more.
+    fn forget(&mut self, now: Instant) {
+        while let Some(oldest) = self.starts.front() {
+            // Beyond what the clock can say lies beyond now.
+            if oldest
+                .checked_add(self.rate.period)
+                .is_none_or(|end| end > now)
+            {
+                break;
+            }
+            self.starts.pop_front();
+        }
+    }
+}
+
+impl Window {
+    pub(super) fn new(rate: Rate) -> Self {
+        Self {
+            state: SpinLock::new(State {
+                rate,
+                starts: VecDeque::new(),
+                waiters: WaitList::new(),
+            }),
+        }
+    }
+
+    pub(super) fn rate(&self) -> Rate {
+        self.state.lock().rate
+    }
+
+    pub(super) fn set(&self, rate: Rate) {
+        let mut state = self.state.lock();
+        state.rate = rate;
+        // It sleeps for as long as the old rate says.
+        let first = state.waiters.take_first_waker();
+        drop(state);
+        wake_all(first);
+    }
+
+    pub(super) fn try_start(&self, rt: &Runtime) -> bool {
+        let now = rt.now();
+        let mut state = self.state.lock();
+        state.waiters.is_empty() && state.start(now).is_ok()
+    }
+
+    /// Whether a fresh one would do the same.
+    pub(super) fn is_idle(&self, now: Instant) -> bool {
+        let mut state = self.state.lock();
+        state.forget(now);
+        state.starts.is_empty() && state.waiters.is_empty()
     }
 
     /// Takes a waiter off the queue and wakes the next one to watch the clock in its place.
@@ -163,24 +268,88 @@ impl Window {
         let mut state = self.state.lock();
         let was_first = state.waiters.is_first(&key);
         let removed = state.waiters.remove(key);
-        let next = if was_first {
-            state.waiters.take_first_waker()
-        } else {
-            None
-        };
+        let next = was_first.then(|| state.waiters.take_first_waker());
         drop(state);
-        wake_all(next);
-        catch_drop(removed.waker).ok();
+        wake_all(next.flatten());
+        discard(removed.waker);
+    }
+}
+
+/// One wait for the window that `W` leads to.
+pub(super) struct Wait<W: AsRef<Window>> {
+    window: W,
+    place: Option<Key>,
+    sleep: Option<Sleep>,
+}
+
+impl<W: AsRef<Window>> Wait<W> {
+    pub(super) fn new(window: W) -> Self {
+        Self {
+            window,
+            place: None,
+            sleep: None,
+        }
+    }
+
+    pub(super) fn poll(&mut self, rt: &Runtime, cx: &mut Context<'_>) -> Poll<()> {
+        let window = self.window.as_ref();
+        let mut spare = None;
+        loop {
+            let now = rt.now();
+            let mut guard = window.state.lock();
+            let state = &mut *guard;
+            let is_first = match &self.place {
+                Some(key) => state.waiters.is_first(key),
+                None => state.waiters.is_empty(),
+            };
+            let start = if is_first {
+                state.start(now)
+            } else {
+                Err(None)
+            };
+            let Err(next) = start else {
+                drop(guard);
+                self.sleep = None;
+                discard(spare);
+                if let Some(key) = self.place.take() {
+                    window.leave(key);
+                }
+                return Poll::Ready(());
+            };
+            let waits = &mut state.waiters;
+            let queued = waits.queue(&mut self.place, cx.waker(), &mut spare, || ());
+            drop(guard);
+            if let Err(NeedsClone) = queued {
+                spare = Some(cx.waker().clone());
+                continue;
+            }
+            // Not the first: whoever leaves that place wakes us. Never: nothing to wait for.
+            let Some(next) = next else {
+                self.sleep = None;
+                return Poll::Pending;
+            };
+            let sleep = self.sleep.get_or_insert_with(|| rt.sleep_until(next));
+            if sleep.deadline() != Some(next) {
+                sleep.reset_at(next);
+            }
+            ready!(Pin::new(sleep).poll(cx));
+        }
+    }
+}
+
+impl<W: AsRef<Window>> Drop for Wait<W> {
+    fn drop(&mut self) {
+        if let Some(key) = self.place.take() {
+            self.window.as_ref().leave(key);
+        }
     }
 }
 
 /// The future of [`RateLimit::acquire`].
 #[must_use = "futures do nothing unless awaited"]
 pub struct AcquireRate<'a> {
-    window: &'a Window,
     rt: &'a Runtime,
-    key: Option<Key>,
-    sleep: Option<Sleep>,
+    wait: Wait<&'a Arc<Window>>,
 }
 
 impl Future for AcquireRate<'_> {
@@ -188,54 +357,7 @@ impl Future for AcquireRate<'_> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        loop {
-            let now = this.rt.now();
-            let mut state = this.window.state.lock();
-            let is_first = match &this.key {
-                Some(key) => state.waiters.is_first(key),
-                None => state.waiters.is_empty(),
-            };
-            let start = if is_first {
-                this.window.start(&mut state, now)
-            } else {
-                Err(None)
-            };
-            let Err(next) = start else {
-                drop(state);
-                this.sleep = None;
-                if let Some(key) = this.key.take() {
-                    this.window.leave(key);
-                }
-                return Poll::Ready(());
-            };
-            let old = match &this.key {
-                Some(key) => state.waiters.update(key, cx),
-                None => {
-                    this.key = Some(state.waiters.push(cx.waker().clone()));
-                    None
-                }
-            };
-            drop(state);
-            catch_drop(old).ok();
-            // Not the first: whoever leaves that place wakes us. Never: nothing to wait for.
-            let Some(next) = next else {
-                this.sleep = None;
-                return Poll::Pending;
-            };
-            let sleep = this.sleep.get_or_insert_with(|| this.rt.sleep_until(next));
-            if sleep.deadline() != Some(next) {
-                sleep.reset_at(next);
-            }
-            std::task::ready!(Pin::new(sleep).poll(cx));
-        }
-    }
-}
-
-impl Drop for AcquireRate<'_> {
-    fn drop(&mut self) {
-        if let Some(key) = self.key.take() {
-            self.window.leave(key);
-        }
+        this.wait.poll(this.rt, cx)
     }
 }
 
@@ -245,7 +367,7 @@ impl fmt::Debug for AcquireRate<'_> {
     }
 }
 
-/// The error of [`RateLimit::try_new`]: a limit or a period of nought.
+/// The error of [`RateLimit::try_new`] and its like: a limit or a period of nought.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidRate(&'static str);
 

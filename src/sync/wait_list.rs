@@ -4,17 +4,17 @@ use std::task::{Context, Waker};
 
 use slab::Slab;
 
-use crate::task::quiet;
+use crate::task::{discard, quiet};
 
 /// Waiters in the order they came. Lives inside its owner's lock.
 ///
 /// A waiter keeps the [`Key`] of its entry and removes the entry when it is done or dropped. An
 /// entry that was taken off the queue stays until then, so that the waiter can see it was served.
 /// Waiting allocates nothing once the slab has grown, and the slab is given back when all have
-/// gone.
+/// gone. Beside its waker an entry holds what waiter and owner have to tell each other, `D`.
 #[derive(Debug)]
-pub(crate) struct WaitList {
-    entries: Slab<Entry>,
+pub(crate) struct WaitList<D = ()> {
+    entries: Slab<Entry<D>>,
     /// First and last of those that still queue.
     ends: Option<(usize, usize)>,
 }
@@ -24,8 +24,9 @@ pub(crate) struct WaitList {
 pub(crate) struct Key(usize);
 
 #[derive(Debug)]
-struct Entry {
+struct Entry<D> {
     waker: Option<Waker>,
+    data: D,
     /// `None` once served.
     links: Option<Links>,
 }
@@ -40,6 +41,20 @@ struct Links {
 const KEPT: usize = 64;
 
 impl WaitList {
+    /// Queues a waiter behind all others.
+    pub(crate) fn push(&mut self, waker: Waker) -> Key {
+        self.push_with(waker, ())
+    }
+
+    /// Serves the first in the queue: its entry stays for it to find. `None` if nobody queues,
+    /// else whom to wake.
+    #[must_use = "wake it outside the lock"]
+    pub(crate) fn serve_first(&mut self) -> Option<Option<Waker>> {
+        self.serve_first_with().map(|(waker, _)| waker)
+    }
+}
+
+impl<D> WaitList<D> {
     pub(crate) const fn new() -> Self {
         Self {
             entries: Slab::new(),
@@ -47,11 +62,17 @@ impl WaitList {
         }
     }
 
-    /// Queues a waiter behind all others.
-    pub(crate) fn push(&mut self, waker: Waker) -> Key {
+    /// What the first in the queue has in its entry.
+    pub(crate) fn first(&self) -> Option<&D> {
+        self.ends.map(|(first, _)| &self.entries[first].data)
+    }
+
+    /// Queues a waiter behind all others, with `data` in its entry.
+    fn push_with(&mut self, waker: Waker, data: D) -> Key {
         let before = self.ends.map(|(_, last)| last);
         let key = self.entries.insert(Entry {
             waker: Some(waker),
+            data,
             links: Some(Links {
                 before,
                 after: None,
@@ -80,13 +101,38 @@ impl WaitList {
         self.entries[first].waker.take()
     }
 
-    /// Serves the first in the queue: its entry stays for it to find. `None` if nobody queues,
-    /// else whom to wake.
+    /// As `serve_first`, with what is in the entry.
     #[must_use = "wake it outside the lock"]
-    pub(crate) fn serve_first(&mut self) -> Option<Option<Waker>> {
+    pub(crate) fn serve_first_with(&mut self) -> Option<(Option<Waker>, &mut D)> {
         let (first, _) = self.ends?;
         self.unlink(first);
-        Some(self.entries[first].waker.take())
+        let entry = &mut self.entries[first];
+        Some((entry.waker.take(), &mut entry.data))
+    }
+
+    /// Takes everybody off the queue and forgets their entries, for owners that can tell by
+    /// themselves which keys are void then. Takes no longer for many than for a few.
+    pub(crate) fn take_all(&mut self) -> AllWakers<D> {
+        let mut few = Wakers::default();
+        let mut many = WaitList::new();
+        if self.entries.len() > KEPT {
+            many.entries = std::mem::take(&mut self.entries);
+            many.ends = self.ends.take();
+        } else {
+            few.extend(self.drain());
+        }
+        AllWakers { few, many }
+    }
+
+    /// Removes the first in the queue, again and again.
+    fn drain(&mut self) -> impl Iterator<Item = Waker> {
+        let mut next = self.ends.take().map(|(first, _)| first);
+        std::iter::from_fn(move || {
+            let entry = self.entries.remove(next?);
+            next = entry.links.and_then(|links| links.after);
+            Some(entry.waker)
+        })
+        .flatten()
     }
 
     /// Whether the waiter was taken off the queue.
@@ -103,8 +149,35 @@ impl WaitList {
         }
     }
 
+    /// Lets a waiter queue, with `data` in its entry if it is new, to be woken by `waker`.
+    ///
+    /// Cloning a waker runs the executor's code, which must not happen while the lock is held: if
+    /// a clone is needed and not in `spare`, says so, to be called again with one.
+    pub(crate) fn queue(
+        &mut self,
+        place: &mut Option<Key>,
+        waker: &Waker,
+        spare: &mut Option<Waker>,
+        data: impl FnOnce() -> D,
+    ) -> Result<Queued, NeedsClone> {
+        let known = match place {
+            Some(key) => &mut self.entries[key.0].waker,
+            None => {
+                let clone = spare.take().ok_or(NeedsClone)?;
+                *place = Some(self.push_with(clone, data()));
+                return Ok(Queued { old: None });
+            }
+        };
+        if known.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            return Ok(Queued { old: spare.take() });
+        }
+        let clone = spare.take().ok_or(NeedsClone)?;
+        let old = known.replace(clone);
+        Ok(Queued { old })
+    }
+
     /// Removes the waiter's entry, queued or served.
-    pub(crate) fn remove(&mut self, key: Key) -> Removed {
+    pub(crate) fn remove(&mut self, key: Key) -> Removed<D> {
         let served = self.is_served(&key);
         if !served {
             self.unlink(key.0);
@@ -116,6 +189,7 @@ impl WaitList {
         Removed {
             served,
             waker: entry.waker,
+            data: entry.data,
         }
     }
 
@@ -155,12 +229,75 @@ impl WaitList {
     }
 }
 
+/// To be dropped outside the lock: it holds the waker that was known before.
+#[must_use = "drop it outside the lock"]
+pub(crate) struct Queued {
+    old: Option<Waker>,
+}
+
+impl Drop for Queued {
+    fn drop(&mut self) {
+        discard(self.old.take());
+    }
+}
+
+/// The waker is to be cloned outside the lock first.
+pub(crate) struct NeedsClone;
+
 /// What is left of a waiter.
-pub(crate) struct Removed {
+pub(crate) struct Removed<D = ()> {
     /// Whether it had been served.
     pub(crate) served: bool,
     /// To be dropped outside the lock.
     pub(crate) waker: Option<Waker>,
+    pub(crate) data: D,
+}
+
+/// All who queued.
+#[must_use = "wake them outside the lock"]
+pub(crate) struct AllWakers<D> {
+    few: Wakers,
+    many: WaitList<D>,
+}
+
+impl<D> AllWakers<D> {
+    /// Wakes them in the order in which they came.
+    pub(crate) fn wake(mut self) {
+        self.few.wake();
+        wake_all(self.many.drain());
+    }
+}
+
+/// Whom to wake once the lock is released. The first is kept without an allocation.
+#[derive(Debug, Default)]
+#[must_use = "wake them outside the lock"]
+pub(crate) struct Wakers {
+    first: Option<Waker>,
+    more: Vec<Waker>,
+}
+
+impl Wakers {
+    pub(crate) fn append(&mut self, others: Self) {
+        self.extend(others.first);
+        self.extend(others.more);
+    }
+
+    pub(crate) fn wake(self) {
+        wake_all(self.first);
+        wake_all(self.more);
+    }
+}
+
+impl Extend<Waker> for Wakers {
+    fn extend<I: IntoIterator<Item = Waker>>(&mut self, wakers: I) {
+        for waker in wakers {
+            if self.first.is_none() {
+                self.first = Some(waker);
+            } else {
+                self.more.push(waker);
+            }
+        }
+    }
 }
 
 /// Wakes each; a waker that panics keeps nobody else from being woken.

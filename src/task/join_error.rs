@@ -5,13 +5,14 @@ use std::sync::{Mutex, PoisonError};
 
 use super::Reason;
 
-/// Why a task gave no output: it was cancelled, or it panicked.
+/// Why a task gave no output: it was cancelled, it panicked, or its group has its error.
 pub struct JoinError {
     repr: Repr,
 }
 
 enum Repr {
     Cancelled(Option<Reason>),
+    Failed,
     /// The lock is there because a payload need not be `Sync` and an error should be.
     Panicked(Mutex<Box<dyn Any + Send>>),
 }
@@ -21,6 +22,10 @@ impl JoinError {
         Self {
             repr: Repr::Cancelled(reason),
         }
+    }
+
+    pub(crate) fn failed() -> Self {
+        Self { repr: Repr::Failed }
     }
 
     pub(crate) fn panicked(payload: Box<dyn Any + Send>) -> Self {
@@ -34,6 +39,12 @@ impl JoinError {
         matches!(self.repr, Repr::Cancelled(_))
     }
 
+    /// Whether the task failed and its [`Group`](crate::group::Group) has the error: it was started
+    /// with a `spawn_fallible`, and returned an `Err` or panicked.
+    pub fn is_failed(&self) -> bool {
+        matches!(self.repr, Repr::Failed)
+    }
+
     /// Whether the task panicked, while it ran or while it was dropped.
     pub fn is_panic(&self) -> bool {
         matches!(self.repr, Repr::Panicked(_))
@@ -43,7 +54,7 @@ impl JoinError {
     pub fn reason(&self) -> Option<&Reason> {
         match &self.repr {
             Repr::Cancelled(reason) => reason.as_ref(),
-            Repr::Panicked(_) => None,
+            Repr::Failed | Repr::Panicked(_) => None,
         }
     }
 
@@ -83,6 +94,7 @@ impl fmt::Debug for JoinError {
 impl fmt::Display for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.repr {
+            Repr::Failed => f.write_str("task failed, its group has the error"),
             Repr::Cancelled(None) => f.write_str("task was cancelled"),
             Repr::Cancelled(Some(reason)) => write!(f, "task was cancelled: {reason}"),
             Repr::Panicked(payload) => {

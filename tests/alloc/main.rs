@@ -3,6 +3,8 @@
 //! The counts are of the thread that asks: tests run beside each other, each on its own.
 
 mod counter;
+mod queue;
 mod sim;
+mod stream;
 mod task;
 mod token;

@@ -1,4 +1,6 @@
+use std::io::Write;
 use std::net::TcpListener;
+use std::thread;
 
 use serde_json::Value;
 
@@ -98,11 +100,13 @@ fn a_closed_standard_output_ends_it() {
     running.write(&format!("{}/1\n", server.base));
     running.row();
     drop(running.stdout.take());
-    running.write(&format!("{}/2\n", server.base));
-    // Standard input stays open: nobody has to wait for it.
-    let stdin = running.stdin.take();
+    // For a moment another process that is being started may still hold the pipe, so one more
+    // row need not be enough. Standard input is never closed: the end does not depend on it.
+    let mut stdin = running.stdin.take().unwrap();
+    let line = format!("{}/2\n", server.base);
+    let feeder = thread::spawn(move || while stdin.write_all(line.as_bytes()).is_ok() {});
     let done = running.end_by_itself();
-    drop(stdin);
+    feeder.join().unwrap();
     assert_eq!(done.status, 1);
     assert!(done.stderr.contains("output: "), "{}", done.stderr);
     assert!(!done.stderr.contains("panicked"), "{}", done.stderr);

@@ -7,7 +7,10 @@ use std::rc::Rc;
 
 use untethered::runtime::{BoxFuture, Runtime, Sleep, Unobserved};
 use untethered::sim::{Deadlock, Order, Sim, YieldNow};
-use untethered::stream::{Concurrent, FromIter};
+use untethered::stream::{
+    Collect, CollectOnRuntime, Concurrent, ConcurrentError, FailFast, FromIter, FromStream,
+    OnRuntime,
+};
 use untethered::sync::{
     Acquire, AcquireOwned, AcquireRate, InvalidRate, Limit, OwnedPermit, Permit, RateLimit,
 };
@@ -97,6 +100,24 @@ fn of_tokens() {
 }
 
 #[test]
+fn of_streams() {
+    type Jobs<F> = FromIter<std::vec::IntoIter<F>>;
+    type Pinned = std::future::Pending<PhantomPinned>;
+    check! {
+        Concurrent<Jobs<Ready<u8>>>: true true true;
+        Concurrent<Jobs<Ready<Rc<u8>>>>: false false true;
+        Concurrent<Jobs<BoxFuture<'static, u8>>>: true false true;
+        Concurrent<Jobs<Pinned>>: true true true;
+        Concurrent<Jobs<Ready<Result<u8, u8>>>, FailFast>: true true true;
+        Concurrent<FromStream<futures_lite::stream::Pending<Ready<u8>>>>: true true true;
+        Collect<Jobs<Ready<u8>>>: true true true;
+        OnRuntime<Jobs<Ready<u8>>>: true true true;
+        CollectOnRuntime<Jobs<Pinned>>: true true true;
+        ConcurrentError<u8, u8>: true true true;
+    }
+}
+
+#[test]
 fn of_the_simulation() {
     check! {
         Sim: true true true;
@@ -117,16 +138,6 @@ fn of_limits() {
         RateLimit: true true true;
         AcquireRate<'static>: true false true;
         InvalidRate: true true true;
-    }
-}
-
-#[test]
-fn of_streams() {
-    type Of<F> = Concurrent<FromIter<std::vec::IntoIter<F>>>;
-    check! {
-        Of<Ready<u8>>: true true true;
-        Of<Ready<Rc<u8>>>: false false true;
-        Of<BoxFuture<'static, u8>>: true false true;
     }
 }
 

@@ -8,7 +8,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
 use untethered::sim::{Order, Sim, drop_at_every_poll, explore_orders, yield_now};
-use untethered::sync::Limit;
+use untethered::sync::{AcquireOwned, Limit, OwnedPermit};
+
+use crate::polled::Polled;
+use crate::random::Random;
+use crate::support::panic_text;
 
 /// Counts how often it was woken.
 #[derive(Default)]
@@ -280,4 +284,267 @@ fn the_biggest_limit_works() {
     assert_eq!(limit.available(), usize::MAX - 100);
     drop(permits);
     assert_eq!(limit.available(), usize::MAX);
+}
+
+#[test]
+fn a_weight_takes_several_slots_at_once() {
+    let limit = Limit::new(5);
+    let three = limit.try_acquire_many(3).unwrap();
+    assert_eq!(limit.available(), 2);
+    assert!(limit.try_acquire_many_owned(3).is_none());
+    let two = limit.try_acquire_many_owned(2).unwrap();
+    assert_eq!(limit.available(), 0);
+    drop(three);
+    assert_eq!(limit.available(), 3);
+    drop(two);
+    assert_eq!(limit.available(), 5);
+}
+
+// S1
+#[test]
+fn nobody_passes_a_heavy_waiter() {
+    let limit = Limit::new(3);
+    let one = limit.try_acquire().unwrap();
+    let mut heavy = Polled::waiting(limit.acquire_many(3));
+    let mut light = Polled::waiting(limit.acquire());
+    assert!(
+        limit.try_acquire().is_none(),
+        "two are free, but somebody waits"
+    );
+    drop(one);
+    assert_eq!((heavy.woken(), light.woken()), (1, 0));
+    drop(heavy.ready());
+    assert_eq!(light.woken(), 1);
+    drop(light.ready());
+    assert_eq!(limit.available(), 3);
+}
+
+// S2
+#[test]
+fn when_a_heavy_waiter_gives_up_those_behind_it_get_in() {
+    let limit = Limit::new(3);
+    let one = limit.try_acquire().unwrap();
+    let heavy = Polled::waiting(limit.acquire_many(3));
+    let mut light: Vec<_> = (0..3).map(|_| Polled::waiting(limit.acquire())).collect();
+    drop(heavy);
+    let woken: Vec<_> = light.iter().map(Polled::woken).collect();
+    assert_eq!(woken, [1, 1, 0]);
+    drop(one);
+    let permits: Vec<_> = light.iter_mut().map(Polled::ready).collect();
+    drop(permits);
+    assert_eq!(limit.available(), 3);
+}
+
+#[test]
+fn more_than_there_are_is_let_in_alone() {
+    let limit = Limit::new(2);
+    let one = limit.try_acquire().unwrap();
+    assert!(limit.try_acquire_many(9).is_none());
+    let mut huge = Polled::waiting(limit.acquire_many(9));
+    drop(one);
+    let huge = huge.ready();
+    assert_eq!(limit.available(), 0);
+    assert!(limit.try_acquire().is_none());
+    drop(huge);
+    assert_eq!(limit.available(), 2);
+
+    let one = limit.try_acquire().unwrap();
+    let mut two = Polled::waiting(limit.acquire_many(2));
+    limit.set_total(1);
+    drop(one);
+    drop(two.ready());
+    let all = limit.try_acquire_many(usize::MAX).unwrap();
+    assert!(limit.try_acquire_many(usize::MAX).is_none());
+    drop(all);
+    assert_eq!(limit.available(), 1);
+}
+
+// S3
+#[test]
+fn a_child_takes_from_its_parent() {
+    let parent = Limit::new(3);
+    let (a, b) = (parent.child(2), parent.child(2));
+    let first = a.try_acquire().unwrap();
+    let second = a.try_acquire().unwrap();
+    assert!(a.try_acquire().is_none());
+    assert_eq!((a.available(), parent.available()), (0, 1));
+    let third = b.try_acquire().unwrap();
+    assert!(b.try_acquire().is_none(), "the parent has none left");
+    assert_eq!(b.available(), 1, "what was taken of the child came back");
+    drop(first);
+    let fourth = b.try_acquire_owned().unwrap();
+    assert_eq!(
+        (a.available(), b.available(), parent.available()),
+        (1, 0, 0)
+    );
+    drop((second, third, fourth));
+    assert_eq!(
+        (a.available(), b.available(), parent.available()),
+        (2, 2, 3)
+    );
+}
+
+// S3
+#[test]
+fn who_waits_for_a_child_keeps_nothing_from_the_others() {
+    let parent = Limit::new(2);
+    let (a, b) = (parent.child(1), parent.child(1));
+    let held = a.try_acquire().unwrap();
+    let mut waits = Polled::waiting(a.acquire());
+    let other = b.try_acquire();
+    assert!(
+        other.is_some(),
+        "the one that waits for a has no slot of the parent"
+    );
+    let mut behind = Polled::waiting(parent.acquire());
+    drop(held);
+    // The slot of the parent is the one's who came to the parent first.
+    assert_eq!((waits.woken(), behind.woken()), (1, 1));
+    assert!(waits.poll().is_pending());
+    drop(behind.ready());
+    drop(waits.ready());
+    drop(other);
+    assert_eq!(
+        (a.available(), b.available(), parent.available()),
+        (1, 1, 2)
+    );
+}
+
+// S2 S3
+#[test]
+fn a_wait_that_is_dropped_at_any_level_gives_back_all_it_has() {
+    let root = Limit::new(1);
+    let middle = root.child(2);
+    let leaf = middle.child_from(NonZeroUsize::new(3).unwrap());
+    let held = root.try_acquire().unwrap();
+    let at_root = Polled::waiting(leaf.acquire_owned());
+    let mut also = Polled::waiting(leaf.acquire_owned());
+    let at_middle = Polled::waiting(leaf.acquire_owned());
+    let at_leaf = Polled::waiting(leaf.acquire_owned());
+    assert_eq!(
+        (leaf.available(), middle.available(), root.available()),
+        (0, 0, 0)
+    );
+    drop(at_middle);
+    assert_eq!(
+        (leaf.available(), middle.available()),
+        (0, 0),
+        "the one behind has its slot"
+    );
+    drop(at_leaf);
+    assert_eq!((leaf.available(), middle.available()), (1, 0));
+    drop(held);
+    assert_eq!((at_root.woken(), also.woken()), (1, 0));
+    // Dropped with the slot of the root that it was given.
+    drop(at_root);
+    assert_eq!(also.woken(), 1);
+    drop(also.ready());
+    assert_eq!(
+        (leaf.available(), middle.available(), root.available()),
+        (3, 2, 1)
+    );
+}
+
+/// What a random schedule does to a tree of limits.
+#[derive(Clone, Copy)]
+enum Step {
+    Acquire,
+    TryAcquire,
+    Release,
+    DropWait,
+    Run,
+    SetTotal,
+}
+
+// S1 S2 S3
+#[test]
+fn random_schedules_keep_every_limit_and_strand_nobody() {
+    let steps = [
+        (10, Step::Acquire),
+        (3, Step::TryAcquire),
+        (6, Step::Release),
+        (5, Step::DropWait),
+        (5, Step::Run),
+        (1, Step::SetTotal),
+    ];
+    let (mut waited, mut dropped_woken, mut alone, mut shrunk) = (0, 0, 0, 0);
+    for seed in 0..3000 {
+        let mut random = Random::new(seed);
+        let root = Limit::new(1 + random.below(4));
+        let child = root.child(1 + random.below(3));
+        let mut waits: Vec<Polled<AcquireOwned>> = Vec::new();
+        let mut permits: Vec<OwnedPermit> = Vec::new();
+        let run = |waits: &mut Vec<Polled<AcquireOwned>>, permits: &mut Vec<OwnedPermit>| {
+            // One that was let in may let in others by going up to the parent.
+            loop {
+                let before = waits.len();
+                waits.retain_mut(|wait| match wait.poll() {
+                    Poll::Ready(permit) => {
+                        permits.push(permit);
+                        false
+                    }
+                    Poll::Pending => true,
+                });
+                if waits.len() == before {
+                    break;
+                }
+            }
+        };
+        for _ in 0..4 + random.below(16) {
+            let limit = if random.below(2) == 0 { &root } else { &child };
+            let weight = 1 + random.below(4);
+            match random.weighted(&steps) {
+                Step::Acquire => {
+                    let mut wait = Polled::new(limit.acquire_many_owned(weight));
+                    match wait.poll() {
+                        Poll::Ready(permit) => permits.push(permit),
+                        Poll::Pending => {
+                            waited += 1;
+                            waits.push(wait);
+                        }
+                    }
+                }
+                Step::TryAcquire => permits.extend(limit.try_acquire_many_owned(weight)),
+                Step::Release if !permits.is_empty() => {
+                    drop(permits.swap_remove(random.below(permits.len())));
+                }
+                Step::DropWait if !waits.is_empty() => {
+                    let wait = waits.remove(random.below(waits.len()));
+                    dropped_woken += usize::from(wait.woken() > 0);
+                }
+                Step::Run => run(&mut waits, &mut permits),
+                Step::SetTotal => {
+                    let total = 1 + random.below(4);
+                    shrunk += usize::from(total < limit.total());
+                    limit.set_total(total);
+                }
+                _ => {}
+            }
+            if random.below(2) == 0 {
+                continue;
+            }
+            run(&mut waits, &mut permits);
+            // At rest somebody waits only if somebody has what is waited for.
+            assert!(waits.is_empty() || !permits.is_empty(), "seed {seed}");
+            alone += usize::from(permits.len() == 1 && root.available() == 0);
+        }
+        // Whoever waits gets in once others give back.
+        while !waits.is_empty() {
+            assert!(!permits.is_empty(), "seed {seed}");
+            permits.clear();
+            run(&mut waits, &mut permits);
+        }
+        permits.clear();
+        assert_eq!(root.available(), root.total(), "seed {seed}");
+        assert_eq!(child.available(), child.total(), "seed {seed}");
+    }
+    assert!(waited > 0 && dropped_woken > 0 && alone > 0 && shrunk > 0);
+}
+
+#[test]
+fn a_weight_of_nought_is_refused() {
+    let text = panic_text(|| drop(Limit::new(1).acquire_many(0)));
+    assert_eq!(text, "a weight of nought takes no slot: give one or more");
+    let text = panic_text(|| Limit::new(1).child(0));
+    assert_eq!(text, "a limit of nought lets nobody in: give one or more");
 }

@@ -1,15 +1,28 @@
 //! Behaviour through the public API, one module per concept, on the deterministic runtime.
 
 mod auto_traits;
+mod combine_gather;
+mod combine_race;
+mod event;
 #[cfg(feature = "http")]
 mod fan_out;
+mod group;
+mod keyed_rate_limit;
 mod limit;
+mod once;
+mod polled;
+mod queue;
+mod queue_model;
+mod random;
 mod rate_limit;
 mod sim;
 mod sim_orders;
+mod stream_adaptors;
 mod stream_concurrent;
 mod stream_on_runtime;
 mod support;
 mod task;
 mod task_panics;
+mod time_timeout;
+mod time_timer;
 mod token;

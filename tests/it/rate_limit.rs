@@ -2,9 +2,12 @@ use std::cell::RefCell;
 use std::future::Future;
 use std::time::Duration;
 
+use futures_lite::{Stream, StreamExt, stream};
 use untethered::Runtime;
 use untethered::sim::{Order, Sim, drop_at_every_poll, explore_orders, yield_now};
 use untethered::sync::RateLimit;
+
+use crate::polled::Polled;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -245,4 +248,107 @@ fn nought_is_refused() {
 #[should_panic(expected = "lets nobody start")]
 fn nought_panics_where_it_was_written() {
     RateLimit::new(0, SECOND);
+}
+
+// L2
+#[test]
+fn a_lower_rate_holds_back_those_who_wait() {
+    let sim = Sim::new();
+    let rt = sim.runtime();
+    let rate = RateLimit::new(4, SECOND);
+    assert!(
+        sim.block_on(starts(&sim, &rt, &rate, 4))
+            .iter()
+            .all(Duration::is_zero)
+    );
+    let waiting = rt.spawn({
+        let (rate, rt) = (rate.clone(), rt.clone());
+        async move { rate.acquire(&rt).await }
+    });
+    sim.run_until_idle();
+    rate.set(1, 3 * SECOND);
+    assert_eq!((rate.limit(), rate.period()), (1, 3 * SECOND));
+    sim.block_on(waiting).unwrap();
+    assert_eq!(sim.elapsed(), 3 * SECOND);
+    let starts = sim.block_on(starts(&sim, &rt, &rate, 2));
+    assert_eq!(starts, [6 * SECOND, 9 * SECOND]);
+}
+
+// L2
+#[test]
+fn a_higher_rate_lets_those_who_wait_in() {
+    let sim = Sim::new();
+    let rt = sim.runtime();
+    let rate = RateLimit::new(1, 3600 * SECOND);
+    assert!(rate.try_acquire(&rt));
+    let tasks: Vec<_> = (0..4)
+        .map(|_| {
+            let (rate, rt) = (rate.clone(), rt.clone());
+            rt.clone().spawn(async move { rate.acquire(&rt).await })
+        })
+        .collect();
+    sim.advance(SECOND);
+    assert_eq!(sim.live_tasks(), 4);
+    rate.set(2, SECOND);
+    sim.block_on(async {
+        for task in tasks {
+            task.await.unwrap();
+        }
+    });
+    assert_eq!(sim.elapsed(), 2 * SECOND, "two at once, two a second later");
+    assert!(rate.try_set(0, SECOND).is_err() && rate.try_set(1, Duration::ZERO).is_err());
+    assert_eq!(rate.limit(), 2);
+}
+
+// L2
+#[test]
+fn fewer_starts_than_were_made_wait_for_enough_to_pass() {
+    let sim = Sim::new();
+    let rt = sim.runtime();
+    let rate = RateLimit::new(3, 3 * SECOND);
+    let made: Vec<_> = (0..3)
+        .map(|_| {
+            assert!(rate.try_acquire(&rt));
+            let now = sim.elapsed();
+            sim.advance(SECOND / 2);
+            now
+        })
+        .collect();
+    rate.set(2, 3 * SECOND);
+    let more = sim.block_on(starts(&sim, &rt, &rate, 4));
+    assert_eq!(more[0], 3 * SECOND + SECOND / 2);
+    assert_window(&[&made[1..], &more].concat(), 2, 3 * SECOND);
+}
+
+// L1
+#[test]
+fn a_throttled_stream_keeps_the_window_and_the_order() {
+    let sim = Sim::new();
+    let rt = sim.runtime();
+    let rate = RateLimit::new(2, SECOND);
+    let throttled = rate.throttle(&rt, stream::iter(0..7));
+    assert_eq!(throttled.size_hint(), (7, Some(7)));
+    let all: Vec<_> = sim.block_on(throttled.map(|item| (item, sim.elapsed())).collect());
+    assert!(all.iter().map(|(item, _)| *item).eq(0..7));
+    let starts: Vec<_> = all.iter().map(|(_, start)| *start).collect();
+    assert_window(&starts, 2, SECOND);
+    assert_eq!(starts[6], 3 * SECOND);
+}
+
+#[test]
+fn a_throttled_stream_counts_the_item_that_waits_and_uses_up_nothing_when_dropped() {
+    let sim = Sim::new();
+    let rt = sim.runtime();
+    let rate = RateLimit::new(1, SECOND);
+    let mut throttled = rate.throttle(&rt, stream::iter(0..3));
+    assert_eq!(sim.block_on(throttled.next()), Some(0));
+    assert!(Polled::new(throttled.next()).poll().is_pending());
+    assert_eq!(throttled.size_hint(), (2, Some(2)));
+    assert!(!rate.try_acquire(&rt));
+    drop(throttled);
+    sim.advance(SECOND);
+    assert!(
+        rate.try_acquire(&rt),
+        "the item that was dropped has not started"
+    );
 }

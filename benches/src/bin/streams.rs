@@ -68,9 +68,9 @@ fn main() {
                 }
                 measured += 1;
                 let items = items.unwrap_or(match (work, host) {
-                    (Work::Sleep, _) => 20_000,
-                    (_, Host::Workers) => 100_000,
-                    _ => 1_000_000,
+                    // 32 times a millisecond, whatever the limit.
+                    (Work::Sleep, _) => 32 * limit,
+                    _ => 50_000,
                 });
                 let mut row = Row {
                     name,

@@ -81,12 +81,16 @@ pub(super) fn shown(url: &Url) -> String {
     shown
 }
 
-/// The same for a text that is no URL.
+/// The same for a text that may be no URL. If it is none, a password may be anywhere in front of
+/// an `@`, and a query behind it.
 pub(super) fn shown_text(text: &str) -> String {
-    let text = redact_url(text);
-    match text.find(['?', '#']) {
-        Some(end) => format!("{}?..", &text[..end]),
-        None => text,
+    match Url::parse(text) {
+        Ok(url) if url.has_host() => shown(&without_user_info(url).0),
+        _ if text.contains('@') => "..".to_owned(),
+        _ => match text.find(['?', '#']) {
+            Some(end) => format!("{}?..", &text[..end]),
+            None => text.to_owned(),
+        },
     }
 }
 

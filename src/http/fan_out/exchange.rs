@@ -1,12 +1,13 @@
 //! One request from the queue to the end of the body.
 
-use std::future::Future;
-use std::mem;
-use std::pin::pin;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
 use std::task::{Poll, ready};
 use std::time::{Duration, Instant};
 
-use http::Response;
+use bytes::Bytes;
+use http::StatusCode;
+use http::response::{Parts, Response};
 
 use super::fetched::{Failure, FetchError, Fetched};
 use super::hosts::HostSlot;
@@ -14,81 +15,111 @@ use super::redirect::Hop;
 use super::session::Session;
 use super::timeouts::Limits;
 use super::timer::{Alarm, Timer};
-use super::{FetchRequest, StatusCheck, address};
+use super::{FetchRequest, StatusCheck, Timeouts, address};
 use crate::http::body::Collected;
 use crate::http::{Body, ErrorKind, ExchangePhase, HttpError, Phases, TimeoutPhase};
 use crate::sync::OwnedPermit;
+use crate::task::CancellationToken;
 
 /// Of a body that comes with a refused status, so much is kept at most.
 const REFUSED_BODY: usize = 64 * 1024;
 
-/// Fetches `request`.
-pub(super) async fn fetch(
-    session: &Session,
-    timer: &Timer,
-    mut request: FetchRequest,
-) -> Result<Fetched, FetchError> {
-    let options = &session.options;
-    let timeouts = mem::take(&mut request.timeouts).or(options.timeouts);
-    let status_check = request.status_check.take();
-    let mut hop = Hop::first(request).map_err(|(error, url)| {
-        FetchError::new(Failure {
-            error,
-            url,
-            attempts: 0,
-            elapsed: Duration::ZERO,
-            response: None,
-        })
-    })?;
-    let limits = timeouts.resolve(options.client.capabilities());
-    let mut watch = Watch {
-        session,
-        alarm: timer.alarm(),
-        limits: Limits::none(),
-        spent: Duration::ZERO,
-        waited: Duration::ZERO,
-        attempts: 0,
-        exchange: None,
-        refused: None,
-    };
-    let result = match limits {
-        Err(error) => Err(error),
-        Ok(limits) => {
-            watch.limits = limits;
-            let check = status_check.as_ref().unwrap_or(&options.status_check);
-            let answer = answer(&mut watch, &mut hop, check);
-            match &options.cancel {
-                None => answer.await,
-                Some(token) => match token.run_until_cancelled(answer).await {
-                    Some(result) => result,
-                    None => Err(watch.cancelled()),
-                },
-            }
+/// One request to be fetched. Boxed, because what is handed to an `async fn` lies in its future,
+/// and a future is copied when it begins.
+pub(super) struct Job {
+    hop: Hop,
+    timeouts: Timeouts,
+    status_check: Option<StatusCheck>,
+}
+
+/// The end of the last hop.
+struct Answer {
+    head: Parts,
+    body: Bytes,
+    /// Whether the status is one that may be.
+    is_accepted: bool,
+}
+
+impl Job {
+    pub(super) fn new(mut request: FetchRequest) -> Result<Box<Self>, FetchError> {
+        let timeouts = request.timeouts;
+        let status_check = request.status_check.take();
+        match Hop::first(request) {
+            Ok(hop) => Ok(Box::new(Self {
+                hop,
+                timeouts,
+                status_check,
+            })),
+            Err((error, url)) => Err(FetchError::new(Failure {
+                error,
+                url,
+                attempts: 0,
+                elapsed: Duration::ZERO,
+                response: None,
+            })),
         }
-    };
-    let elapsed = watch.elapsed();
-    result.map_err(|error| {
-        FetchError::new(Failure {
-            error,
-            url: address::shown(&hop.url),
-            attempts: watch.attempts,
+    }
+
+    /// Fetches it.
+    pub(super) async fn run(
+        mut self: Box<Self>,
+        session: &Session,
+        timer: &Timer,
+    ) -> Result<Fetched, FetchError> {
+        let options = &session.options;
+        let timeouts = self.timeouts.or(options.timeouts);
+        let mut watch = Watch::new(session, timer.alarm());
+        let result = match timeouts.resolve(options.client.capabilities()) {
+            Err(error) => Err(error),
+            Ok(limits) => {
+                watch.limits = limits;
+                let check = self.status_check.as_ref().unwrap_or(&options.status_check);
+                let result = {
+                    let answer = pin!(answer(&mut watch, &mut self.hop, check));
+                    unless(options.cancel.as_ref(), answer).await
+                };
+                result.unwrap_or_else(|| Err(watch.cancelled()))
+            }
+        };
+        let elapsed = watch.elapsed();
+        let attempts = watch.attempts;
+        let shown = address::shown(&self.hop.url);
+        let Hop { url, history, .. } = self.hop;
+        let fetched = |answer: Answer| Fetched {
+            status: answer.head.status,
+            headers: answer.head.headers,
+            body: answer.body,
+            url,
+            history,
+            attempts,
             elapsed,
-            response: watch.refused,
-        })
-    })
+        };
+        let (error, response) = match result {
+            Ok(answer) if answer.is_accepted => return Ok(fetched(answer)),
+            Ok(answer) => (refused(answer.head.status), Some(fetched(answer))),
+            Err(error) => (error, None),
+        };
+        Err(FetchError::new(Failure {
+            error,
+            url: shown,
+            attempts,
+            elapsed,
+            response,
+        }))
+    }
 }
 
 async fn answer(
     watch: &mut Watch<'_>,
     hop: &mut Hop,
     check: &StatusCheck,
-) -> Result<Fetched, HttpError> {
+) -> Result<Answer, HttpError> {
     let session = watch.session;
     let options = &session.options;
     if session.is_closed() {
         return Err(watch.cancelled());
     }
-    let mut slots = Some(watch.queue(hop.host(), None).await?);
+    let mut slots = watch.queue(hop.host(), None).await?;
     // It may have been closed while we waited.
     if session.is_closed() {
         return Err(watch.cancelled());
@@ -101,57 +132,75 @@ async fn answer(
         let response = watch.until(options.client.send(request)).await??;
         watch.heard();
         if !hop.follow(response.status(), response.headers(), options.redirects)? {
-            return read(watch, hop, response, check).await;
+            return read(watch, response, check).await;
         }
         // Before anything waits: the connection is needed elsewhere.
         drop(response);
         watch.stop();
-        slots = Some(watch.queue(hop.host(), slots.take()).await?);
+        slots = watch.queue(hop.host(), Some(slots)).await?;
     }
 }
 
 async fn read(
     watch: &mut Watch<'_>,
-    hop: &mut Hop,
     response: Response<Body>,
     check: &StatusCheck,
-) -> Result<Fetched, HttpError> {
+) -> Result<Answer, HttpError> {
     let max = watch.session.options.max_body.unwrap_or(usize::MAX);
     let (head, body) = response.into_parts();
-    let accepted = check.accepts(head.status);
-    let mut collected = Collected::new(if accepted { max } else { max.min(REFUSED_BODY) });
-    let mut full = collected.expect(&body);
+    let is_accepted = check.accepts(head.status);
+    let mut collected = Collected::new(if is_accepted {
+        max
+    } else {
+        max.min(REFUSED_BODY)
+    });
+    let mut room = collected.expect(&body);
     let mut chunks = body.chunks();
-    while full.is_ok() {
-        let Some(chunk) = watch.until(chunks.next()).await? else {
+    while room.is_ok() {
+        let Some(chunk) = watch.until(pin!(chunks.next())).await? else {
             break;
         };
         watch.heard();
-        full = collected.push(chunk?);
+        room = collected.push(chunk?);
     }
-    let fetched = Fetched {
-        status: head.status,
-        headers: head.headers,
+    if is_accepted {
+        room?;
+    }
+    Ok(Answer {
+        head,
         body: collected.into_bytes(),
-        url: hop.url.clone(),
-        history: mem::take(&mut hop.history),
-        attempts: watch.attempts,
-        elapsed: watch.elapsed(),
-    };
-    if !accepted {
-        watch.refused = Some(fetched);
-        return Err(HttpError::new(ErrorKind::Status)
-            .with_message(head.status.to_string())
-            .with_maybe_sent());
-    }
-    full.map(|()| fetched)
+        is_accepted,
+    })
+}
+
+fn refused(status: StatusCode) -> HttpError {
+    HttpError::new(ErrorKind::Status)
+        .with_message(status.to_string())
+        .with_maybe_sent()
+}
+
+/// Runs `future` unless `token` is cancelled first. What is ready beats the token.
+async fn unless<F: Future>(
+    token: Option<&CancellationToken>,
+    mut future: Pin<&mut F>,
+) -> Option<F::Output> {
+    let mut cancelled = token.map(CancellationToken::cancelled);
+    poll_fn(|cx| {
+        if let Poll::Ready(output) = future.as_mut().poll(cx) {
+            return Poll::Ready(Some(output));
+        }
+        match &mut cancelled {
+            Some(cancelled) => Pin::new(cancelled).poll(cx).map(|()| None),
+            None => Poll::Pending,
+        }
+    })
+    .await
 }
 
 /// What a request holds while it is under way.
 struct Slots {
-    host: String,
-    _host_slot: Option<HostSlot>,
     _slot: OwnedPermit,
+    host: Option<HostSlot>,
 }
 
 /// Keeps the limits of time of one request.
@@ -165,7 +214,6 @@ struct Watch<'a> {
     waited: Duration,
     attempts: usize,
     exchange: Option<Exchange>,
-    refused: Option<Fetched>,
 }
 
 /// The exchange that is under way.
@@ -177,21 +225,32 @@ struct Exchange {
     phase: ExchangePhase,
 }
 
-impl Watch<'_> {
+impl<'a> Watch<'a> {
+    fn new(session: &'a Session, alarm: Alarm<'a>) -> Self {
+        Self {
+            session,
+            alarm,
+            limits: Limits::none(),
+            spent: Duration::ZERO,
+            waited: Duration::ZERO,
+            attempts: 0,
+            exchange: None,
+        }
+    }
+
     /// Waits for the host's slot, a slot and the rate limit, in this order. `slots` are those of
-    /// the hop before: they are used again at the same host, and else given back before waiting.
-    /// Whoever kept one while it waits for the other could wait for ever.
+    /// the hop before: where the host counts and is another one they are given back before
+    /// waiting, since whoever kept one while it waits for the other could wait for ever.
     async fn queue(&mut self, host: &str, slots: Option<Slots>) -> Result<Slots, HttpError> {
         let session = self.session;
         let options = &session.options;
-        let turn = async {
+        let turn = pin!(async {
             let slots = match slots {
-                Some(slots) if slots.host == host => slots,
+                Some(slots) if slots.host.as_ref().is_none_or(|slot| slot.is_of(host)) => slots,
                 slots => {
                     drop(slots);
                     Slots {
-                        host: host.to_owned(),
-                        _host_slot: session.hosts.acquire(host).await,
+                        host: session.hosts.acquire(host).await,
                         _slot: session.slots.acquire_owned().await,
                     }
                 }
@@ -200,24 +259,19 @@ impl Watch<'_> {
                 rate.acquire(&options.rt).await;
             }
             slots
-        };
-        let turn = async {
-            match &options.close {
-                None => Some(turn.await),
-                Some(token) => token.run_until_cancelled(turn).await,
+        });
+        let turn = pin!(unless(options.close.as_ref(), turn));
+        let turn = match self.limits.queue {
+            None => turn.await,
+            Some(limit) => {
+                let began = options.rt.now();
+                let deadline = began.checked_add(limit.saturating_sub(self.waited));
+                let turn = self.alarm.until(deadline, turn).await;
+                self.waited += options.rt.now().saturating_duration_since(began);
+                turn.ok_or_else(|| self.timed_out(TimeoutPhase::Queue, limit))?
             }
         };
-        let Some(limit) = self.limits.queue else {
-            return turn.await.ok_or_else(|| self.cancelled());
-        };
-        let began = options.rt.now();
-        let deadline = began.checked_add(limit.saturating_sub(self.waited));
-        let turn = self.alarm.until(deadline, turn).await;
-        self.waited += options.rt.now().saturating_duration_since(began);
-        match turn {
-            Some(turn) => turn.ok_or_else(|| self.cancelled()),
-            None => Err(self.timed_out(TimeoutPhase::Queue, limit)),
-        }
+        turn.ok_or_else(|| self.cancelled())
     }
 
     /// An exchange begins. Gives what its client reports to.
@@ -258,10 +312,12 @@ impl Watch<'_> {
     }
 
     /// Runs a part of the exchange within the limits. What is ready beats a limit.
-    async fn until<F: Future>(&mut self, part: F) -> Result<F::Output, HttpError> {
-        let mut part = pin!(part);
-        std::future::poll_fn(|cx| {
-            if let Poll::Ready(output) = part.as_mut().poll(cx) {
+    async fn until<F>(&mut self, mut part: F) -> Result<F::Output, HttpError>
+    where
+        F: Future + Unpin,
+    {
+        poll_fn(|cx| {
+            if let Poll::Ready(output) = Pin::new(&mut part).poll(cx) {
                 return Poll::Ready(Ok(output));
             }
             if let Some(exchange) = &mut self.exchange {

@@ -15,9 +15,14 @@ pub(super) struct Hosts {
 
 #[derive(Default)]
 struct Known {
-    limits: HashMap<Box<str>, Arc<Limit>>,
+    hosts: HashMap<Arc<str>, Arc<Host>>,
     /// Idle hosts are forgotten when there are so many.
     sweep_at: usize,
+}
+
+struct Host {
+    name: Arc<str>,
+    limit: Limit,
 }
 
 /// Below this, idle hosts are not worth a look.
@@ -25,9 +30,16 @@ const KEPT: usize = 64;
 
 /// The slot of a request at its host. Dropping it gives the slot back.
 pub(super) struct HostSlot {
-    // In this order: a host whose limit is not shared any more has no permit out.
+    // In this order: a host that nobody shares has no permit out.
     _permit: OwnedPermit,
-    _limit: Arc<Limit>,
+    host: Arc<Host>,
+}
+
+impl HostSlot {
+    /// Whether it is a slot at `host`.
+    pub(super) fn is_of(&self, host: &str) -> bool {
+        *self.host.name == *host
+    }
 }
 
 impl Hosts {
@@ -40,31 +52,35 @@ impl Hosts {
 
     /// Waits for a slot at `host`. `None` if hosts have no limit.
     pub(super) async fn acquire(&self, host: &str) -> Option<HostSlot> {
-        let limit = self.limit(host, self.per_host?);
+        let host = self.host(host, self.per_host?);
         Some(HostSlot {
-            _permit: limit.acquire_owned().await,
-            _limit: limit,
+            _permit: host.limit.acquire_owned().await,
+            host,
         })
     }
 
-    fn limit(&self, host: &str, per_host: NonZeroUsize) -> Arc<Limit> {
+    fn host(&self, name: &str, per_host: NonZeroUsize) -> Arc<Host> {
         let mut known = self.known.lock();
-        if let Some(limit) = known.limits.get(host) {
-            return limit.clone();
+        if let Some(host) = known.hosts.get(name) {
+            return host.clone();
         }
-        let limit = Arc::new(Limit::from(per_host));
-        known.limits.insert(host.into(), limit.clone());
-        if known.limits.len() > known.sweep_at {
-            // Whoever uses a limit, or waits for it, holds it.
-            known.limits.retain(|_, limit| Arc::strong_count(limit) > 1);
-            known.sweep_at = (2 * known.limits.len()).max(KEPT);
+        let name: Arc<str> = name.into();
+        let host = Arc::new(Host {
+            name: name.clone(),
+            limit: Limit::from(per_host),
+        });
+        known.hosts.insert(name, host.clone());
+        if known.hosts.len() > known.sweep_at {
+            // Whoever has a slot, or waits for one, holds its host.
+            known.hosts.retain(|_, host| Arc::strong_count(host) > 1);
+            known.sweep_at = (2 * known.hosts.len()).max(KEPT);
         }
-        limit
+        host
     }
 
     #[cfg(test)]
     fn len(&self) -> usize {
-        self.known.lock().limits.len()
+        self.known.lock().hosts.len()
     }
 }
 
@@ -82,9 +98,9 @@ mod tests {
             drop(block_on(hosts.acquire(&host.to_string())));
         }
         assert!(hosts.len() <= 2 * KEPT, "{} hosts are kept", hosts.len());
-        let limit = hosts.limit("busy", NonZeroUsize::MIN);
-        assert!(limit.try_acquire().is_none());
+        let host = hosts.host("busy", NonZeroUsize::MIN);
+        assert!(host.limit.try_acquire().is_none());
         drop(busy);
-        assert!(limit.try_acquire().is_some());
+        assert!(host.limit.try_acquire().is_some());
     }
 }

@@ -32,6 +32,7 @@ use std::time::Duration;
 use futures_core::Stream;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
+use self::exchange::Job;
 use self::request::Names;
 use self::run::{Iter, run};
 use self::session::{Options, Session};
@@ -330,7 +331,8 @@ impl FanOut {
         let rt = &self.session.options.rt;
         let timer = Timer::new(rt.clone());
         let mut sleep = pin!(rt.sleep(Duration::MAX));
-        let mut result = pin!(exchange::fetch(&self.session, &timer, request.into()));
+        let job = Job::new(request.into())?;
+        let mut result = pin!(job.run(&self.session, &timer));
         std::future::poll_fn(|cx| {
             let polled = result.as_mut().poll(cx);
             if polled.is_pending() {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_core::Stream;
 use pin_project_lite::pin_project;
 
-use super::exchange::fetch;
+use super::exchange::Job;
 use super::progress::Meter;
 use super::session::Session;
 use super::timer::Timer;
@@ -42,9 +42,13 @@ where
         let shared = shared.clone();
         move |place, item: S::Item| {
             let (key, request) = item.into_fetch();
+            let job = Job::new(request);
             let shared = shared.clone();
             async move {
-                let result = fetch(&shared.session, &shared.timer, request).await;
+                let result = match job {
+                    Ok(job) => job.run(&shared.session, &shared.timer).await,
+                    Err(error) => Err(error),
+                };
                 (place, key, result)
             }
         }

@@ -1,5 +1,6 @@
 use std::error::Error;
 use std::num::NonZeroUsize;
+use std::time::Duration;
 
 use untethered::http::{
     Body, ErrorKind, FanOut, FetchRequest, HttpError, Method, Progress, Request, Response,
@@ -520,7 +521,8 @@ fn nought_is_refused_where_it_is_said() {
     use std::panic::catch_unwind;
     let sim = Sim::new();
     let new = || FanOut::new(&sim.runtime(), Server::prompt(&sim));
-    let refused: [(&str, Box<dyn Fn() + '_>); 9] = [
+    type Wrong<'a> = Box<dyn Fn() + 'a>;
+    let refused: [(&str, Wrong<'_>); 9] = [
         ("one or more", Box::new(|| drop(new().concurrency(0)))),
         ("one or more", Box::new(|| drop(new().per_host(0)))),
         ("no_redirects()", Box::new(|| drop(new().redirects(0)))),
@@ -534,10 +536,13 @@ fn nought_is_refused_where_it_is_said() {
             "no name or no value",
             Box::new(|| drop(new().header("a", "\n"))),
         ),
-        ("no_total()", Box::new(|| _ = Timeouts::total(SECOND * 0))),
+        (
+            "no_total()",
+            Box::new(|| _ = Timeouts::total(Duration::ZERO)),
+        ),
         (
             "no_first_byte()",
-            Box::new(|| _ = Timeouts::new().first_byte(SECOND * 0)),
+            Box::new(|| _ = Timeouts::new().first_byte(Duration::ZERO)),
         ),
     ];
     for (says, wrong) in refused {

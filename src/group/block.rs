@@ -1,0 +1,238 @@
+//! Blocks: a body and its tasks, which all have ended when the block has.
+
+use std::error::Error;
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::panic::resume_unwind;
+use std::pin::pin;
+use std::task::Poll;
+
+use super::builder::{Builder, Parent};
+use super::failure::{BoxError, GroupError, OnFailure};
+use super::reference::GroupRef;
+use super::state::{SelfWait, Wait};
+use super::{Group, failure::Failure};
+use crate::task::{Reason, catch, catch_drop, discard};
+
+/// Runs `body` and the tasks it starts; returns when all have ended.
+///
+/// The first failure, of the body or of a task started by a `spawn_fallible`, cancels all others
+/// and the body, and comes first in the error. The block belongs to `parent`: made from a group or
+/// from a task's [`Context`](super::Context) it is a subgroup, so that its tasks are waited for
+/// even if the block is dropped half-way. For other ways to treat failures, a limit, a deadline or a
+/// name take [`Builder::run`].
+///
+/// # Cancel safety
+///
+/// Dropping the returned future drops `body` and cancels the tasks.
+///
+/// # Errors
+///
+/// [`BlockError`]: what failed, or why the block was cancelled.
+///
+/// # Panics
+///
+/// If `body` does, with its panic, once all tasks have ended.
+///
+/// # Examples
+///
+/// ```
+/// # #[cfg(feature = "threads")] futures_lite::future::block_on(async {
+/// use untethered::group::task_group;
+///
+/// let rt = untethered::runtime::threads(2);
+/// let sum = task_group(&rt, |group| async move {
+///     let one = group.spawn_fallible(async { "1".parse::<u32>() });
+///     let two = group.spawn_fallible(async { "2".parse::<u32>() });
+///     Ok(one.await? + two.await?)
+/// });
+/// assert_eq!(sum.await.unwrap(), 3);
+/// # });
+/// ```
+pub async fn task_group<P, B, F, T>(parent: &P, body: B) -> Result<T, BlockError<P::Error>>
+where
+    P: Parent,
+    B: FnOnce(GroupRef<P::Error>) -> F,
+    F: Future<Output = Result<T, P::Error>>,
+{
+    Builder::new(parent)
+        .on_failure(OnFailure::CancelAll)
+        .run(body)
+        .await
+}
+
+impl<E: Send + 'static> Builder<E> {
+    /// Runs `body` with a new group, then waits for what it started.
+    ///
+    /// An `Err` of `body` cancels the tasks; it comes out unchanged as [`BlockError::Body`], or,
+    /// under [`OnFailure::CancelAll`], as one of the failures, the first if it came first. If the
+    /// group is cancelled, by a failure, its deadline, its parent or somebody else, `body` is
+    /// dropped.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the returned future drops `body` and cancels the tasks.
+    ///
+    /// # Errors
+    ///
+    /// [`BlockError`]: what failed, or why the block was cancelled.
+    ///
+    /// # Panics
+    ///
+    /// If `body` does, with its panic, once all tasks have ended.
+    pub async fn run<B, F, T>(self, body: B) -> Result<T, BlockError<E>>
+    where
+        B: FnOnce(GroupRef<E>) -> F,
+        F: Future<Output = Result<T, E>>,
+    {
+        let group = self.build();
+        let failures = &group.door.failures;
+        let node = &group.door.node;
+        let ended = match catch(|| body(group.reference())) {
+            Ok(future) => run_body(&group, future).await,
+            Err(payload) => Ended::Panicked(payload),
+        };
+        let (value, own) = match ended {
+            Ended::Body(Ok(value)) => (Some(value), None),
+            Ended::Body(Err(error)) => {
+                let own = if let Some(OnFailure::CancelAll) = failures.policy {
+                    // It counts as one of the failures, after those that came before.
+                    failures.record(Failure::error_of(node.path(), error), node);
+                    None
+                } else {
+                    node.cancel(&"the body of the block failed".into(), false);
+                    Some(error)
+                };
+                (None, own)
+            }
+            Ended::Dropped(Err(payload)) | Ended::Panicked(payload) => {
+                node.cancel(&"the body of the block panicked".into(), false);
+                wait(&group).await;
+                resume_unwind(payload);
+            }
+            Ended::Dropped(Ok(())) => (None, None),
+        };
+        wait(&group).await;
+        let result = match (failures.take(node), own, value) {
+            (Err(error), None, value) => {
+                discard(value);
+                Err(BlockError::Tasks(error))
+            }
+            (kept, Some(error), _) => {
+                // The body's own comes first, what the tasks left goes where nobody's errors go.
+                if let Err(kept) = kept {
+                    failures.unobserved_all(kept, node);
+                }
+                Err(BlockError::Body(error))
+            }
+            (Ok(()), None, Some(value)) => Ok(value),
+            (Ok(()), None, None) => {
+                let reason = node.reason().unwrap_or_else(|| Reason::from("closed"));
+                Err(BlockError::Cancelled(reason))
+            }
+        };
+        result
+    }
+}
+
+enum Ended<T, E> {
+    Body(Result<T, E>),
+    /// The group was cancelled first; with what the destructor of the body panicked.
+    Dropped(Result<(), Box<dyn std::any::Any + Send>>),
+    Panicked(Box<dyn std::any::Any + Send>),
+}
+
+/// Polls the body until it is done or the group is cancelled.
+async fn run_body<E, F, T, X>(group: &Group<E>, body: F) -> Ended<T, X>
+where
+    E: Send + 'static,
+    F: Future<Output = Result<T, X>>,
+{
+    let token = group.door.node.token();
+    let mut cancelled = pin!(token.cancelled());
+    let mut body = Box::pin(body);
+    let ended = poll_fn(|cx| {
+        if cancelled.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(None);
+        }
+        match catch(|| body.as_mut().poll(cx)) {
+            Ok(Poll::Ready(result)) => Poll::Ready(Some(Ended::Body(result))),
+            Err(payload) => Poll::Ready(Some(Ended::Panicked(payload))),
+            Ok(Poll::Pending) => Poll::Pending,
+        }
+    })
+    .await;
+    let dropped = catch_drop(body);
+    match (ended, dropped) {
+        (None, dropped) => Ended::Dropped(dropped),
+        (Some(ended), Ok(())) => ended,
+        (Some(ended), Err(payload)) => {
+            discard(ended);
+            Ended::Panicked(payload)
+        }
+    }
+}
+
+/// Closes the group and waits for its end.
+async fn wait<E: Send + 'static>(group: &Group<E>) {
+    group.close();
+    let mut closed = Wait::new(&group.door.node, true);
+    // The body is no task of its group, so this is never a task that waits for itself; a block
+    // that a task of it polls would be one.
+    let _: Result<(), SelfWait> = poll_fn(|cx| closed.poll_outside(cx)).await;
+}
+
+/// Why a block gave no value.
+pub enum BlockError<E = BoxError> {
+    /// The body failed.
+    Body(E),
+    /// Tasks failed, and with them the block.
+    Tasks(GroupError<E>),
+    /// The block was cancelled, for this reason: by its deadline, by what it belongs to, or by
+    /// somebody who has its group.
+    Cancelled(Reason),
+}
+
+impl<E> BlockError<E> {
+    /// What failed in a task, or in the body of a fail-fast block.
+    pub fn into_tasks(self) -> Option<GroupError<E>> {
+        match self {
+            Self::Tasks(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// Whether nothing failed, but the block was cancelled.
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self, Self::Cancelled(_))
+    }
+}
+
+impl<E: fmt::Debug> fmt::Debug for BlockError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Body(error) => f.debug_tuple("Body").field(error).finish(),
+            Self::Tasks(error) => f.debug_tuple("Tasks").field(error).finish(),
+            Self::Cancelled(reason) => f.debug_tuple("Cancelled").field(reason).finish(),
+        }
+    }
+}
+
+impl<E: fmt::Display> fmt::Display for BlockError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Body(error) => error.fmt(f),
+            Self::Tasks(error) => error.fmt(f),
+            Self::Cancelled(reason) => write!(f, "the block was cancelled: {reason}"),
+        }
+    }
+}
+
+impl<E: fmt::Debug + fmt::Display> Error for BlockError<E> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Tasks(error) => error.source(),
+            Self::Body(_) | Self::Cancelled(_) => None,
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! The one way into a group, under every handle that can spawn.
+
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::panic::Location;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use super::child::{self, Slot, ToHandle, Verdict};
+use super::failure::{Failures, ToGroup};
+use super::handle::Handle;
+use super::member::{self, Member, OnCancel};
+use super::node::{Label, Name, Node, Who};
+use super::state::Wait;
+use crate::task::catch_drop;
+
+pub(super) struct Door<E> {
+    pub(super) node: Arc<Node>,
+    pub(super) failures: Arc<Failures<E>>,
+    pub(super) who: Who,
+}
+
+impl<E> Clone for Door<E> {
+    fn clone(&self) -> Self {
+        Self {
+            node: self.node.clone(),
+            failures: self.failures.clone(),
+            who: self.who,
+        }
+    }
+}
+
+/// What is said about one task.
+#[derive(Clone)]
+pub(super) struct Options {
+    pub(super) label: Label,
+    pub(super) on_cancel: OnCancel,
+    pub(super) isolated: bool,
+}
+
+impl Options {
+    #[track_caller]
+    pub(super) fn new(name: Option<Name>) -> Self {
+        Self {
+            label: Label {
+                name,
+                spawned_at: Location::caller(),
+            },
+            on_cancel: OnCancel::default(),
+            isolated: false,
+        }
+    }
+}
+
+impl<E: Send + 'static> Door<E> {
+    pub(super) fn to_group(&self) -> ToGroup<E> {
+        ToGroup(self.failures.clone())
+    }
+
+    /// Starts `future`; a group that takes no more drops it.
+    #[track_caller]
+    pub(super) fn spawn<F, V>(&self, future: F, verdict: V) -> Handle<V::Value>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+        V: Verdict<F::Output>,
+    {
+        let slot = self.slot();
+        let label = Options::new(None).label;
+        match child::spawn(&self.node, self.who, label, slot, future, verdict) {
+            Ok(handle) => handle,
+            Err(future) => self.refuse(future),
+        }
+    }
+
+    /// As [`spawn`](Self::spawn), with what was said about the task.
+    pub(super) fn spawn_with<F, V>(
+        &self,
+        member: &Arc<Member>,
+        isolated: bool,
+        future: F,
+        verdict: V,
+    ) -> Handle<V::Value>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+        V: Verdict<F::Output>,
+    {
+        match member::spawn(member, self.who, isolated, self.slot(), future, verdict) {
+            Ok(handle) => handle,
+            Err(future) => self.refuse(future),
+        }
+    }
+
+    /// Starts `future` if the group is open and a slot is free.
+    #[track_caller]
+    pub(super) fn try_spawn<F>(&self, future: F) -> Result<Handle<F::Output>, TrySpawnError<F>>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        if !self.node.is_open_to(self.who) {
+            return Err(TrySpawnError::Closed(future));
+        }
+        let slot = match &self.node.setup.limit {
+            None => Slot::Free,
+            Some(limit) => match limit.try_acquire_owned() {
+                Some(permit) => Slot::Held(permit),
+                None => return Err(TrySpawnError::Full(future)),
+            },
+        };
+        let label = Options::new(None).label;
+        child::spawn(&self.node, self.who, label, slot, future, ToHandle)
+            .map_err(TrySpawnError::Closed)
+    }
+
+    /// Waits for a slot, or for the group to close.
+    pub(super) async fn spawn_when_free<F>(
+        &self,
+        future: F,
+    ) -> Result<Handle<F::Output>, TrySpawnError<F>>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let label = Options::new(None).label;
+        let slot = match &self.node.setup.limit {
+            None => Slot::Free,
+            Some(limit) => {
+                let mut closing = Wait::new(&self.node, false);
+                let mut wait = pin!(limit.acquire_owned());
+                let permit = poll_fn(|cx| match closing.poll(cx) {
+                    Poll::Ready(()) => Poll::Ready(None),
+                    Poll::Pending => wait.as_mut().poll(cx).map(Some),
+                });
+                match permit.await {
+                    Some(permit) => Slot::Held(permit),
+                    None => return Err(TrySpawnError::Closed(future)),
+                }
+            }
+        };
+        child::spawn(&self.node, self.who, label, slot, future, ToHandle)
+            .map_err(TrySpawnError::Closed)
+    }
+
+    pub(super) fn refuse<F, T>(&self, future: F) -> Handle<T> {
+        if let Err(payload) = catch_drop(future) {
+            self.node.runtime().report_unobserved(payload);
+        }
+        Handle::refused(self.node.clone())
+    }
+
+    fn slot(&self) -> Slot {
+        if self.node.is_open_to(self.who) {
+            Slot::of(self.node.setup.limit.as_ref())
+        } else {
+            // Not worth a place in the queue.
+            Slot::Free
+        }
+    }
+}
+
+/// Why a group did not take a future, which it gives back.
+pub enum TrySpawnError<F> {
+    /// The group takes no more.
+    Closed(F),
+    /// The limit is reached.
+    Full(F),
+}
+
+impl<F> TrySpawnError<F> {
+    /// The future that was not started.
+    pub fn into_inner(self) -> F {
+        match self {
+            Self::Closed(future) | Self::Full(future) => future,
+        }
+    }
+
+    /// Whether the group takes no more.
+    pub fn is_closed(&self) -> bool {
+        matches!(self, Self::Closed(_))
+    }
+
+    /// Whether the limit is reached.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Full(_))
+    }
+}
+
+impl<F> fmt::Debug for TrySpawnError<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Closed(_) => "Closed(..)",
+            Self::Full(_) => "Full(..)",
+        })
+    }
+}
+
+impl<F> fmt::Display for TrySpawnError<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Closed(_) => "the group takes no more tasks",
+            Self::Full(_) => "the limit of the group is reached",
+        })
+    }
+}
+
+impl<F> std::error::Error for TrySpawnError<F> {}

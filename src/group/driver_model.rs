@@ -1,0 +1,207 @@
+//! Every order in which drivers can start, park, be called and end, with a stand-in for children.
+
+use std::future::poll_fn;
+use std::sync::{Arc, Weak};
+use std::task::Poll;
+use std::time::Instant;
+
+use loom::future::{AtomicWaker, block_on};
+use loom::sync::atomic::{AtomicUsize, Ordering};
+use loom::thread;
+
+use super::driver::{Executor, Job, Owner};
+use crate::runtime::{BoxFuture, Runtime, Sleeper, Spawner};
+
+/// A thread of the model for each task. Takes `left` tasks and drops those that come after.
+struct Threads {
+    left: AtomicUsize,
+}
+
+impl Spawner for Threads {
+    fn spawn(&self, task: BoxFuture<'static, ()>) {
+        let taken = self
+            .left
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
+                left.checked_sub(1)
+            });
+        if taken.is_ok() {
+            thread::spawn(|| block_on(task));
+        }
+    }
+}
+
+struct NoClock;
+
+impl Sleeper for NoClock {
+    #[expect(clippy::disallowed_methods, reason = "time does not count in a model")]
+    fn now(&self) -> Instant {
+        static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+        *START.get_or_init(Instant::now)
+    }
+
+    fn sleep_until(&self, _deadline: Instant) -> BoxFuture<'static, ()> {
+        unreachable!("drivers do not sleep")
+    }
+}
+
+/// Counts its children; tells who waits when the last is gone.
+struct Children {
+    executor: std::sync::OnceLock<Arc<Executor<Child>>>,
+    alive: AtomicUsize,
+    ran: AtomicUsize,
+    waiter: AtomicWaker,
+}
+
+impl Owner for Children {
+    fn has_children(&self) -> bool {
+        self.alive.load(Ordering::SeqCst) > 0
+    }
+
+    fn runtime_gone(self: Arc<Self>) {}
+}
+
+struct Child {
+    owner: Arc<Children>,
+    /// How many others it makes ready when it runs.
+    spawns: usize,
+    ran: bool,
+}
+
+impl Job for Child {
+    fn run(mut self) {
+        self.ran = true;
+        self.owner.ran.fetch_add(1, Ordering::SeqCst);
+        for _ in 0..self.spawns {
+            self.owner.spawn(0);
+        }
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        if self.owner.alive.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.owner.executor().last_child_gone();
+            self.owner.waiter.wake();
+        }
+    }
+}
+
+impl Children {
+    fn new(drivers: usize, tasks: usize) -> Arc<Self> {
+        let owner = Arc::new(Self {
+            executor: std::sync::OnceLock::new(),
+            alive: AtomicUsize::new(0),
+            ran: AtomicUsize::new(0),
+            waiter: AtomicWaker::new(),
+        });
+        let threads = Threads {
+            left: AtomicUsize::new(tasks),
+        };
+        let executor = Executor::new(
+            Runtime::new(threads, NoClock),
+            Arc::downgrade(&owner) as Weak<dyn Owner>,
+            Some(drivers),
+        );
+        executor.grow();
+        owner.executor.set(Arc::new(executor)).ok();
+        owner
+    }
+
+    fn executor(&self) -> &Arc<Executor<Child>> {
+        self.executor.get().expect("set when it was made")
+    }
+
+    fn spawn(self: &Arc<Self>, spawns: usize) {
+        self.alive.fetch_add(1, Ordering::SeqCst);
+        let child = Child {
+            owner: self.clone(),
+            spawns,
+            ran: false,
+        };
+        self.executor().push(child, false);
+    }
+
+    fn wait(&self) {
+        block_on(poll_fn(|cx| {
+            self.waiter.register_by_ref(cx.waker());
+            match self.alive.load(Ordering::SeqCst) {
+                0 => Poll::Ready(()),
+                _ => Poll::Pending,
+            }
+        }));
+    }
+}
+
+fn model(f: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(2);
+    builder.check(f);
+}
+
+#[test]
+fn what_is_pushed_while_the_last_driver_ends_runs() {
+    model(|| {
+        let owner = Children::new(1, usize::MAX);
+        owner.spawn(0);
+        owner.wait();
+        // The driver parks or ends at this moment.
+        owner.spawn(0);
+        owner.wait();
+        assert_eq!(owner.ran.load(Ordering::SeqCst), 2);
+    });
+}
+
+#[test]
+fn what_is_pushed_while_the_only_driver_parks_runs() {
+    model(|| {
+        let owner = Children::new(1, usize::MAX);
+        // Somebody is alive all the time, so that the driver parks instead of ending.
+        owner.alive.fetch_add(1, Ordering::SeqCst);
+        owner.spawn(0);
+        let pusher = thread::spawn({
+            let owner = owner.clone();
+            move || owner.spawn(0)
+        });
+        pusher.join().unwrap();
+        block_on(poll_fn(|cx| {
+            owner.waiter.register_by_ref(cx.waker());
+            match owner.alive.load(Ordering::SeqCst) {
+                1 => Poll::Ready(()),
+                _ => {
+                    // Nobody wakes us for this count: look again.
+                    thread::yield_now();
+                    cx.waker().wake_by_ref();
+                    Poll::Pending
+                }
+            }
+        }));
+        // Ends the parked driver, or the model reports that its thread hangs.
+        owner.alive.fetch_sub(1, Ordering::SeqCst);
+        owner.executor().last_child_gone();
+    });
+}
+
+#[test]
+fn two_drivers_share_what_one_made_ready_and_both_end() {
+    model(|| {
+        let owner = Children::new(2, usize::MAX);
+        owner.spawn(1);
+        owner.wait();
+        assert_eq!(owner.ran.load(Ordering::SeqCst), 2);
+    });
+}
+
+#[test]
+fn a_runtime_that_drops_its_drivers_drops_the_children() {
+    model(|| {
+        let owner = Children::new(1, 0);
+        let other = thread::spawn({
+            let owner = owner.clone();
+            move || owner.spawn(0)
+        });
+        owner.spawn(0);
+        other.join().unwrap();
+        owner.wait();
+        assert_eq!(owner.ran.load(Ordering::SeqCst), 0);
+    });
+}

@@ -1,0 +1,107 @@
+use std::fmt;
+
+use super::node::End;
+
+/// How tasks came to their ends, counted.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Tally {
+    finished: usize,
+    failed: usize,
+    cancelled: usize,
+    aborted: usize,
+    overrun: Vec<String>,
+}
+
+/// How many names of overrun tasks are kept.
+const NAMES: usize = 64;
+
+impl Tally {
+    pub(super) fn count(&mut self, end: End) {
+        match end {
+            End::Finished => self.finished += 1,
+            End::Failed | End::Panicked => self.failed += 1,
+            End::Cancelled => self.cancelled += 1,
+            End::Aborted => self.aborted += 1,
+        }
+    }
+
+    pub(super) fn overrun(&mut self, name: String) {
+        if self.overrun.len() < NAMES {
+            self.overrun.push(name);
+        }
+    }
+
+    pub(super) fn add(&mut self, other: &Self) {
+        self.finished += other.finished;
+        self.failed += other.failed;
+        self.cancelled += other.cancelled;
+        self.aborted += other.aborted;
+        let room = NAMES - self.overrun.len().min(NAMES);
+        self.overrun
+            .extend(other.overrun.iter().take(room).cloned());
+    }
+
+    pub(super) fn cancelled(&self) -> usize {
+        self.cancelled + self.aborted
+    }
+}
+
+/// What became of the tasks of a group. From [`Group::shutdown`](super::Group::shutdown).
+///
+/// Counts the tasks that ended since the shutdown began, those of subgroups included.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Report {
+    /// Tasks that came to their own end.
+    pub finished: usize,
+    /// Tasks that failed or panicked.
+    pub failed: usize,
+    /// Tasks that were dropped when they were asked to stop.
+    pub cancelled: usize,
+    /// Tasks that were dropped because their grace was over.
+    pub aborted: usize,
+    /// Tasks that have not ended, by path: their poll does not return, or the runtime does not
+    /// poll them.
+    pub stuck: Vec<String>,
+    /// Tasks whose shield or clean-up was cut off, by path. At most 64 are named.
+    pub overrun: Vec<String>,
+}
+
+impl Report {
+    pub(super) fn between(before: &Tally, after: &Tally, stuck: Vec<String>) -> Self {
+        Self {
+            finished: after.finished.saturating_sub(before.finished),
+            failed: after.failed.saturating_sub(before.failed),
+            cancelled: after.cancelled.saturating_sub(before.cancelled),
+            aborted: after.aborted.saturating_sub(before.aborted),
+            stuck,
+            overrun: after
+                .overrun
+                .iter()
+                .skip(before.overrun.len())
+                .cloned()
+                .collect(),
+        }
+    }
+
+    /// Whether no task is left and none was cut off.
+    pub fn is_clean(&self) -> bool {
+        self.aborted == 0 && self.stuck.is_empty() && self.overrun.is_empty()
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} finished, {} failed, {} cancelled, {} aborted",
+            self.finished, self.failed, self.cancelled, self.aborted
+        )?;
+        for (what, names) in [("stuck", &self.stuck), ("cut off", &self.overrun)] {
+            if !names.is_empty() {
+                write!(f, ", {what}: {}", names.join(", "))?;
+            }
+        }
+        Ok(())
+    }
+}

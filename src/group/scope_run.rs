@@ -1,0 +1,270 @@
+//! What polls a scope: its body and its tasks, in one set.
+
+use std::any::Any;
+use std::fmt;
+use std::future::Future;
+use std::mem;
+use std::panic::resume_unwind;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
+
+use super::block::BlockError;
+use super::failure::{BoxError, Failure, GroupError, OnFailure, Views};
+use super::scope::{Kind, Scope, Sendable, Shared};
+use crate::primitives::Mutex;
+use crate::set::{Set, Turn};
+use crate::task::{Reason, catch, discard, forget_panic};
+
+/// The future of [`scope`](super::scope).
+#[must_use = "futures do nothing unless awaited"]
+pub struct ScopeRun<'env, T, E = BoxError, K: Kind = Sendable> {
+    shared: Arc<Shared<'env, E, K>>,
+    set: Set<K::Child<'env>>,
+    body: Arc<BodyPlace<T, E>>,
+    views: Views<E>,
+}
+
+/// Where the body leaves its output.
+pub(super) struct BodyPlace<T, E>(Mutex<Option<Result<T, E>>>);
+
+impl<'env, T, E, K: Kind> ScopeRun<'env, T, E, K> {
+    pub(super) fn new(
+        scope: Scope<'env, E, K>,
+        body: Arc<BodyPlace<T, E>>,
+        views: Views<E>,
+    ) -> Self {
+        Self {
+            shared: scope.shared,
+            set: Set::new(),
+            body,
+            views,
+        }
+    }
+
+    /// Lets in what was started since, and polls it. False if the task has to give way first.
+    fn enter_all(&mut self) -> bool {
+        loop {
+            let inbox = mem::take(&mut self.shared.state.lock().inbox);
+            if inbox.is_empty() {
+                return true;
+            }
+            let mut inbox = inbox.into_iter();
+            while let Some(child) = inbox.next() {
+                let _: Poll<()> = self.set.enter(0, child);
+                if self.set.is_spent() || self.shared.state.lock().over {
+                    // Before those that were started meanwhile.
+                    let mut state = self.shared.state.lock();
+                    let later = mem::replace(&mut state.inbox, inbox.collect());
+                    state.inbox.extend(later);
+                    return state.over;
+                }
+            }
+        }
+    }
+
+    /// Drops the body and all tasks. Nothing more is started.
+    fn clear(&mut self) {
+        // Neither unwinds: tasks catch what theirs do.
+        if let Err(payload) = self.set.clear() {
+            forget_panic(payload);
+        }
+        loop {
+            let inbox = mem::take(&mut self.shared.state.lock().inbox);
+            if inbox.is_empty() {
+                return;
+            }
+            inbox.into_iter().for_each(discard);
+        }
+    }
+
+    /// Once nothing is left.
+    fn result(&self) -> Result<T, BlockError<E>> {
+        let mut state = self.shared.state.lock();
+        state.over = true;
+        let failures = mem::take(&mut state.failures);
+        let cancelled = state.cancelled;
+        let reason = state.reason.clone();
+        drop(state);
+        let body = self.body.0.lock().take();
+        if let Some(payload) = self.shared.panics.take() {
+            discard((body, failures));
+            resume_unwind(payload);
+        }
+        match body {
+            Some(Err(error)) => {
+                discard(failures);
+                Err(BlockError::Body(error))
+            }
+            value if !failures.is_empty() => {
+                discard(value);
+                Err(BlockError::Tasks(GroupError::new(
+                    failures, cancelled, self.views,
+                )))
+            }
+            Some(Ok(value)) => Ok(value),
+            None => Err(BlockError::Cancelled(
+                reason.unwrap_or_else(|| Reason::from("cancelled")),
+            )),
+        }
+    }
+}
+
+impl<T, E, K: Kind> Unpin for ScopeRun<'_, T, E, K> {}
+
+impl<T, E, K: Kind> Future for ScopeRun<'_, T, E, K> {
+    type Output = Result<T, BlockError<E>>;
+
+    /// # Panics
+    ///
+    /// With the panic of the body or of a task, once all have ended.
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        this.set.begin();
+        loop {
+            if !this.enter_all() {
+                this.set.give_way(cx);
+                return Poll::Pending;
+            }
+            if this.shared.state.lock().over {
+                this.clear();
+                return Poll::Ready(this.result());
+            }
+            match this.set.poll_woken() {
+                Turn::Output(..) => {}
+                Turn::GiveWay => {
+                    this.set.give_way(cx);
+                    return Poll::Pending;
+                }
+                Turn::Over => {
+                    let mut state = this.shared.state.lock();
+                    if state.over || !state.inbox.is_empty() {
+                        continue;
+                    }
+                    if this.set.len() == 0 {
+                        drop(state);
+                        return Poll::Ready(this.result());
+                    }
+                    // For a spawn or a cancel from elsewhere.
+                    let old = match &state.waker {
+                        Some(waker) if waker.will_wake(cx.waker()) => None,
+                        _ => state.waker.replace(cx.waker().clone()),
+                    };
+                    drop(state);
+                    discard(old);
+                    this.set.park(cx);
+                    return Poll::Pending;
+                }
+            }
+        }
+    }
+}
+
+impl<T, E, K: Kind> Drop for ScopeRun<'_, T, E, K> {
+    fn drop(&mut self) {
+        // Tasks hold the scope and the scope holds tasks: this cuts the circle.
+        self.shared.cancel(Reason::from("its scope was dropped"));
+        self.clear();
+    }
+}
+
+impl<T, E, K: Kind> fmt::Debug for ScopeRun<'_, T, E, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ScopeRun")
+            .field("len", &self.shared.state.lock().alive)
+            .finish()
+    }
+}
+
+pin_project! {
+    /// The body of a scope, one more of its tasks.
+    pub(super) struct Body<'env, F, T, E, K: Kind> {
+        // `None` once it has been dropped.
+        #[pin]
+        future: Option<F>,
+        place: Arc<BodyPlace<T, E>>,
+        shared: Arc<Shared<'env, E, K>>,
+    }
+
+    impl<'env, F, T, E, K: Kind> PinnedDrop for Body<'env, F, T, E, K> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            if this.future.is_none() {
+                return;
+            }
+            if let Err(payload) = catch(|| this.future.set(None)) {
+                this.shared.panics.keep(payload);
+            }
+            this.shared.state.lock().alive -= 1;
+        }
+    }
+}
+
+impl<'env, F, T, E, K: Kind> Body<'env, F, T, E, K> {
+    pub(super) fn new(future: F, scope: &Scope<'env, E, K>) -> (Self, Arc<BodyPlace<T, E>>) {
+        let place = Arc::new(BodyPlace(Mutex::new(None)));
+        let body = Self {
+            future: Some(future),
+            place: place.clone(),
+            shared: scope.shared.clone(),
+        };
+        (body, place)
+    }
+}
+
+impl<F, T, E, K: Kind> Future for Body<'_, F, T, E, K>
+where
+    F: Future<Output = Result<T, E>>,
+{
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut this = self.project();
+        let Some(future) = this.future.as_mut().as_pin_mut() else {
+            return Poll::Ready(());
+        };
+        let output = match catch(|| future.poll(cx)) {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(output)) => Ok(output),
+            Err(payload) => Err(payload),
+        };
+        let dropped = catch(|| this.future.set(None));
+        this.shared.state.lock().alive -= 1;
+        let output = match (output, dropped) {
+            (Ok(output), Ok(())) => output,
+            (Ok(lost), Err(payload)) => {
+                discard(lost);
+                this.shared.body_panicked(payload);
+                return Poll::Ready(());
+            }
+            (Err(payload), dropped) => {
+                dropped.unwrap_or_else(forget_panic);
+                this.shared.body_panicked(payload);
+                return Poll::Ready(());
+            }
+        };
+        match output {
+            Err(error) if matches!(this.shared.policy, OnFailure::CancelAll) => {
+                this.shared
+                    .record(Failure::error_of("scope".to_owned(), error));
+            }
+            output => {
+                if output.is_err() {
+                    this.shared
+                        .cancel(Reason::from("the body of the scope failed"));
+                }
+                *this.place.0.lock() = Some(output);
+            }
+        }
+        Poll::Ready(())
+    }
+}
+
+impl<E, K: Kind> Shared<'_, E, K> {
+    fn body_panicked(&self, payload: Box<dyn Any + Send>) {
+        self.panics.keep(payload);
+        self.cancel(Reason::from("the body of the scope panicked"));
+    }
+}

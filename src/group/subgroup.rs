@@ -1,0 +1,26 @@
+//! Groups below groups.
+
+use std::fmt;
+
+use super::Group;
+use super::builder::Builder;
+use super::node::Name;
+
+pub(super) fn of<E: Send + 'static>(
+    builder: Builder<E>,
+    name: Name,
+) -> Result<Group<E>, ClosedError> {
+    builder.name(name).try_build().map_err(|_| ClosedError(()))
+}
+
+/// The group takes no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClosedError(());
+
+impl fmt::Display for ClosedError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the group takes no more tasks")
+    }
+}
+
+impl std::error::Error for ClosedError {}

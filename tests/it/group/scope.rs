@@ -1,0 +1,392 @@
+use std::cell::{Cell, RefCell};
+use std::future::{Future, pending};
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Waker};
+
+use untethered::group::{
+    BlockError, BoxError, Failure, Group, GroupRef, OnFailure, Scope, scope, scope_local,
+};
+use untethered::sim::{Order, Sim, drop_at_every_poll, yield_now};
+
+use super::{Census, Log, PanicsOnDrop};
+
+fn block_on<F: Future>(future: F) -> F::Output {
+    Sim::new().block_on(future)
+}
+
+#[test]
+fn tasks_borrow_and_run_until_all_have_ended() {
+    let words = ["a".to_owned(), "bcd".to_owned()];
+    let words = &words;
+    let log = Log::default();
+    let seen = &log;
+    let sum = block_on(scope(|s| async move {
+        let lengths: Vec<_> = words
+            .iter()
+            .map(|word| {
+                s.spawn(async move {
+                    yield_now().await;
+                    word.len()
+                })
+            })
+            .collect();
+        s.spawn(async move {
+            yield_now().await;
+            yield_now().await;
+            seen.add("nobody awaits it");
+        });
+        let mut sum = 0;
+        for length in lengths {
+            sum += length.await?;
+        }
+        Ok(sum)
+    }));
+    assert_eq!(sum.unwrap(), 4);
+    assert_eq!(log.take(), ["nobody awaits it"]);
+}
+
+#[test]
+fn a_scope_is_send_and_a_local_one_takes_what_is_not() {
+    fn is_send<T: Send>(value: T) -> T {
+        value
+    }
+    assert_eq!(block_on(is_send(scope(|_| async { Ok(1) }))).unwrap(), 1);
+    let count = Rc::new(Cell::new(0));
+    let result = block_on(scope_local(|s| {
+        let count = count.clone();
+        async move {
+            let inner = s.clone();
+            let child = count.clone();
+            s.spawn(async move {
+                yield_now().await;
+                let grandchild = child.clone();
+                inner.spawn(async move { grandchild.set(grandchild.get() + 1) });
+                child.set(child.get() + 1);
+            });
+            Ok(count)
+        }
+    }));
+    assert_eq!(result.unwrap().get(), 2);
+}
+
+#[test]
+fn a_task_woken_from_elsewhere_is_polled() {
+    let sim = Sim::new();
+    let rt = sim.runtime();
+    let sum = sim.block_on(scope(|s| async move {
+        let naps: Vec<_> = (1..=3u64)
+            .map(|seconds| {
+                let nap = rt.sleep(std::time::Duration::from_secs(seconds));
+                s.spawn(async move {
+                    nap.await;
+                    seconds
+                })
+            })
+            .collect();
+        let mut sum = 0;
+        for nap in naps {
+            sum += nap.await?;
+        }
+        Ok(sum)
+    }));
+    assert_eq!(sum.unwrap(), 6);
+    assert_eq!(sim.elapsed().as_secs(), 3);
+}
+
+#[test]
+fn a_scope_dropped_half_way_drops_everything_once() {
+    for order in [Order::Fifo, Order::Seeded(1)] {
+        let polls = drop_at_every_poll(order, |_| {
+            let log = Log::default();
+            let running = {
+                let log = log.clone();
+                async move {
+                    let log = &log;
+                    let result = scope(|s| async move {
+                        let _body = log.on_drop("body");
+                        for index in 0..3 {
+                            let gone = log.on_drop(&index.to_string());
+                            let inner = s.clone();
+                            s.spawn(async move {
+                                let _gone = gone;
+                                for _ in 0..index {
+                                    yield_now().await;
+                                }
+                                inner.spawn(async {});
+                            });
+                        }
+                        yield_now().await;
+                        Ok(())
+                    });
+                    result.await.unwrap();
+                }
+            };
+            (running, move |_: &Sim| {
+                let mut gone = log.take();
+                gone.sort();
+                assert!(
+                    gone.is_empty() || gone == ["0", "1", "2", "body"],
+                    "{gone:?}"
+                );
+            })
+        });
+        assert!(polls >= 3, "{polls}");
+    }
+}
+
+#[test]
+fn what_a_dropped_scope_left_in_a_circle_is_freed() {
+    let census = Census::default();
+    let alive = census.clone();
+    let mut running = Box::pin(scope(|s| async move {
+        let inner = s.clone();
+        s.spawn(async move {
+            let _alive = alive;
+            let _scope = inner;
+            pending::<()>().await
+        });
+        pending().await
+    }) as untethered::group::ScopeRun<'_, ()>);
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(running.as_mut().poll(&mut cx).is_pending());
+    assert_eq!(census.alive(), 1);
+    drop(running);
+    assert_eq!(census.alive(), 0);
+}
+
+#[test]
+fn cancelling_drops_body_and_tasks() {
+    let census = Census::default();
+    let (one, two) = (census.clone(), census.clone());
+    let result = block_on(scope(|s| async move {
+        let _alive = one;
+        let inner = s.clone();
+        s.spawn(async move {
+            yield_now().await;
+            inner.cancel("enough");
+            assert!(inner.spawn(async {}).await.unwrap_err().is_cancelled());
+        });
+        s.spawn(async move {
+            let _alive = two;
+            pending::<()>().await
+        });
+        pending::<Result<(), BoxError>>().await
+    }));
+    let Err(BlockError::Cancelled(reason)) = result else {
+        panic!("{result:?}");
+    };
+    assert_eq!(reason.as_str(), "enough");
+    assert_eq!(census.alive(), 0);
+}
+
+#[test]
+fn one_task_is_cancelled_alone() {
+    let value = block_on(scope(|s| async move {
+        let one = s.spawn(pending::<()>());
+        let two = s.spawn(async {
+            yield_now().await;
+            yield_now().await;
+            2
+        });
+        yield_now().await;
+        one.cancel("not needed");
+        assert_eq!(
+            one.await.unwrap_err().reason().unwrap().as_str(),
+            "not needed"
+        );
+        Ok(two.await?)
+    }));
+    assert_eq!(value.unwrap(), 2);
+}
+
+#[test]
+fn the_limit_of_a_scope_is_kept_in_order() {
+    let running = Cell::new(0);
+    let order = RefCell::new(Vec::new());
+    let (running, seen) = (&running, &order);
+    let result = block_on(Scope::builder().limit(2).run_local(|s| async move {
+        for index in 0..6 {
+            s.spawn(async move {
+                running.set(running.get() + 1);
+                assert!(running.get() <= 2);
+                seen.borrow_mut().push(index);
+                yield_now().await;
+                running.set(running.get() - 1);
+            });
+        }
+        Ok(())
+    }));
+    result.unwrap();
+    assert_eq!(*order.borrow(), [0, 1, 2, 3, 4, 5]);
+}
+
+#[test]
+fn a_panic_reaches_whoever_holds_the_handle_or_else_who_polls() {
+    let told = block_on(scope(|s| async move {
+        let handle = s.spawn(async { panic!("held") });
+        let error = match handle.await {
+            Ok(()) => unreachable!(),
+            Err(error) => error,
+        };
+        Ok(error.is_panic())
+    }));
+    assert!(told.unwrap());
+    let census = Census::default();
+    for place in ["dropped handle", "body", "destructor"] {
+        let alive = census.clone();
+        let running = scope(|s| async move {
+            s.spawn(async move {
+                let _alive = alive;
+                yield_now().await;
+                pending::<()>().await
+            });
+            match place {
+                "dropped handle" => drop(s.spawn(async move { panic!("{place}") })),
+                "body" => panic!("{place}"),
+                _ => drop(s.spawn(async { drop(PanicsOnDrop("destructor")) })),
+            }
+            yield_now().await;
+            s.cancel("let it end");
+            Ok(())
+        });
+        let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| block_on(running)));
+        let payload = caught.unwrap_err();
+        let text = payload.downcast_ref::<&str>().map(|text| text.to_string());
+        let text = text.unwrap_or_else(|| payload.downcast_ref::<String>().unwrap().clone());
+        assert_eq!(text, place);
+        assert_eq!(census.alive(), 0);
+    }
+}
+
+#[test]
+fn many_tasks_in_one_scope() {
+    let sum = block_on(scope(|s| async move {
+        let handles: Vec<_> = (0..100_000u64)
+            .map(|index| {
+                s.spawn(async move {
+                    if index % 3 == 0 {
+                        yield_now().await;
+                    }
+                    index
+                })
+            })
+            .collect();
+        let mut sum = 0;
+        for handle in handles {
+            sum += handle.await?;
+        }
+        Ok(sum)
+    }));
+    assert_eq!(sum.unwrap(), 4_999_950_000);
+}
+
+#[test]
+fn a_spawn_from_another_thread_wakes_the_scope() {
+    let (hand_over, scopes) = std::sync::mpsc::channel::<Scope<'static>>();
+    let other = std::thread::spawn(move || {
+        let scope = scopes.recv().unwrap();
+        scope.spawn(async {});
+        scope.cancel("from another thread");
+    });
+    let mut running = pin!(scope(|s| async move {
+        hand_over.send(s).unwrap();
+        pending::<Result<(), BoxError>>().await
+    }));
+    let result = futures_lite::future::block_on(running.as_mut());
+    other.join().unwrap();
+    assert!(result.unwrap_err().is_cancelled());
+}
+
+/// The outcome of a block, to be compared.
+fn told<T: std::fmt::Debug>(result: Result<T, BlockError>) -> String {
+    match result {
+        Ok(value) => format!("ok {value:?}"),
+        Err(BlockError::Body(error)) => format!("body {error}"),
+        Err(BlockError::Cancelled(reason)) => format!("cancelled {reason}"),
+        Err(BlockError::Tasks(error)) => {
+            let of = |failure: &Failure| match failure.error() {
+                Some(error) => error.to_string(),
+                None => "panic".to_owned(),
+            };
+            let failures: Vec<_> = error.failures().iter().map(of).collect();
+            format!("tasks {failures:?}, {} cancelled", error.cancelled())
+        }
+    }
+}
+
+/// When a task ends, and how.
+type Script = [(usize, Option<&'static str>)];
+
+async fn act(polls: usize, fails: Option<&'static str>) -> Result<(), &'static str> {
+    for _ in 0..polls {
+        yield_now().await;
+    }
+    match fails {
+        Some("panic") => panic!("as the script says"),
+        Some(error) => Err(error),
+        None => Ok(()),
+    }
+}
+
+async fn body(polls: usize, fails: Option<&'static str>) -> Result<(), BoxError> {
+    act(polls, fails).await.map_err(BoxError::from)
+}
+
+#[test]
+fn the_same_policy_and_inputs_give_the_same_answer_in_a_group_and_in_a_scope() {
+    let scripts: [&Script; 7] = [
+        &[(3, None), (1, None)],
+        &[(3, None), (1, Some("a")), (5, None)],
+        &[(3, None), (1, Some("a")), (2, Some("b")), (9, None)],
+        &[(1, Some("body")), (9, None), (9, None)],
+        &[(9, None), (2, Some("panic")), (9, None)],
+        &[(1, None), (2, Some("a")), (4, Some("b"))],
+        &[(4, Some("body")), (1, Some("a")), (9, None)],
+    ];
+    let mut differed = std::collections::HashSet::new();
+    for script in scripts {
+        for policy in ["cancel", "collect", "report"] {
+            let make = |heard: &Arc<Mutex<Vec<String>>>| -> OnFailure {
+                let heard = heard.clone();
+                match policy {
+                    "cancel" => OnFailure::CancelAll,
+                    "collect" => OnFailure::collect(1),
+                    _ => OnFailure::report(move |failure: Failure| {
+                        let what = failure.error().map_or("panic".into(), ToString::to_string);
+                        heard.lock().unwrap().push(what);
+                    }),
+                }
+            };
+            let (by_group, by_scope) = (Arc::default(), Arc::default());
+            let [first, tasks @ ..] = script else {
+                unreachable!()
+            };
+            let first = *first;
+            let sim = Sim::new();
+            let rt = sim.runtime().on_unobserved(|_| {});
+            let group = Group::builder(&rt).on_failure(make(&by_group));
+            let of_group = told(sim.block_on(group.run(|g: GroupRef| async move {
+                for &(polls, fails) in tasks {
+                    g.spawn_fallible(act(polls, fails));
+                }
+                body(first.0, first.1).await
+            })));
+            let scope = Scope::builder().on_failure(make(&by_scope));
+            let of_scope = told(block_on(scope.run(|s| async move {
+                for &(polls, fails) in tasks {
+                    s.spawn_fallible(act(polls, fails));
+                }
+                body(first.0, first.1).await
+            })));
+            assert_eq!(of_group, of_scope, "{policy} of {script:?}");
+            assert_eq!(*by_group.lock().unwrap(), *by_scope.lock().unwrap());
+            differed.insert(of_group);
+        }
+    }
+    assert!(
+        differed.len() > 6,
+        "the scripts are too much alike: {differed:?}"
+    );
+}

@@ -1,0 +1,271 @@
+//! What stands beside the group: trees, resources, results as they complete.
+
+use std::future::pending;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::task::{Context, Waker};
+use std::time::{Duration, Instant};
+
+use futures_lite::StreamExt;
+use untethered::Runtime;
+use untethered::group::{Activity, Group, Life, OnCancel, Resource};
+use untethered::runtime::{BoxFuture, Sleeper, Spawner};
+use untethered::sim::{Sim, explore_orders, yield_now};
+
+use super::{Census, Log};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn a_tree_names_every_live_task_and_what_it_does() {
+    let sim = Sim::new();
+    let group = Group::builder(&sim.runtime())
+        .name("server")
+        .limit(4)
+        .observed()
+        .build();
+    let sub = group.subgroup("db").unwrap();
+    group.task("waits").spawn(pending::<()>());
+    sub.task("shielded")
+        .spawn_with(|cx| async move { cx.shield(pending::<()>()).await });
+    sub.task("cleans").spawn_with(|cx| async move {
+        cx.on_exit(pending());
+        pending::<()>().await
+    });
+    sub.task("polite")
+        .on_cancel(OnCancel::Finish)
+        .spawn(pending::<()>());
+    group.spawn(pending::<()>());
+    group.spawn(pending::<()>());
+    group.spawn(pending::<()>());
+    let queued = group.task("queued").spawn(async {});
+    let before = group.tree();
+    let woken = |task: &&untethered::group::TaskInfo| task.activity == Some(Activity::Ready);
+    assert_eq!(before.tasks().filter(woken).count(), 8);
+    assert_eq!(before.stalled(Duration::ZERO).count(), 0);
+    sim.run_until_idle();
+    sim.advance(SECOND * 2);
+    sub.cancel("x");
+    sim.run_until_idle();
+    let tree = group.tree();
+    let activity = |path: &str| {
+        let task = tree.tasks().find(|task| task.path == path).unwrap();
+        task.activity.unwrap()
+    };
+    assert_eq!(activity("server/waits"), Activity::Waiting);
+    assert_eq!(activity("server/queued"), Activity::Slot);
+    assert_eq!(activity("server/db/shielded"), Activity::Shield);
+    assert_eq!(activity("server/db/cleans"), Activity::CleanUp);
+    assert_eq!(activity("server/db/polite"), Activity::Grace);
+    let text = tree.to_string();
+    assert!(
+        text.starts_with("server (open)\n  - waits, spawned at tests/it/group/tools.rs:"),
+        "{text}"
+    );
+    assert!(
+        text.contains("waits for 2s, 2s old, 1 polls, the longest 0ns"),
+        "{text}"
+    );
+    assert!(
+        text.contains("\n  db (cancelled)\n    - shielded"),
+        "{text}"
+    );
+    assert_eq!(tree.tasks().count(), 8);
+    drop(queued);
+}
+
+/// A runtime that is polled by hand, with a clock that is moved by hand.
+#[derive(Clone, Default)]
+struct ByHand(Arc<Mutex<(Vec<BoxFuture<'static, ()>>, Duration)>>);
+
+impl ByHand {
+    fn pass(&self, time: Duration) {
+        self.0.lock().unwrap().1 += time;
+    }
+
+    /// Polls each task once.
+    fn poll(&self) {
+        let mut tasks = std::mem::take(&mut self.0.lock().unwrap().0);
+        let mut cx = Context::from_waker(Waker::noop());
+        tasks.retain_mut(|task| task.as_mut().poll(&mut cx).is_pending());
+        self.0.lock().unwrap().0.extend(tasks);
+    }
+}
+
+impl Spawner for ByHand {
+    fn spawn(&self, task: BoxFuture<'static, ()>) {
+        self.0.lock().unwrap().0.push(task);
+    }
+}
+
+impl Sleeper for ByHand {
+    fn now(&self) -> Instant {
+        static START: OnceLock<Instant> = OnceLock::new();
+        *START.get_or_init(|| Sim::new().now()) + self.0.lock().unwrap().1
+    }
+
+    fn sleep_until(&self, _deadline: Instant) -> BoxFuture<'static, ()> {
+        Box::pin(pending())
+    }
+}
+
+#[test]
+fn a_task_that_is_woken_and_not_polled_or_polled_for_long_is_named() {
+    let host = ByHand::default();
+    let rt = Runtime::new(host.clone(), host.clone());
+    let group = Arc::new(Group::builder(&rt).observed().build());
+    let stalled = |group: &Group| {
+        let tree = group.tree();
+        let names: Vec<_> = tree.stalled(SECOND).map(|task| task.path.clone()).collect();
+        names
+    };
+    group.task("parked").spawn(pending::<()>());
+    host.poll();
+    let (seen, log) = (Arc::downgrade(&group), Log::default());
+    let inner = (host.clone(), log.clone());
+    group.task("slow").spawn(async move {
+        let (host, log) = inner;
+        host.pass(SECOND * 3);
+        log.add(stalled(&seen.upgrade().unwrap()).join(" "));
+    });
+    host.pass(SECOND);
+    assert!(stalled(&group).is_empty(), "not for longer than that");
+    host.pass(SECOND);
+    assert_eq!(stalled(&group), ["group/slow"], "woken");
+    host.poll();
+    assert_eq!(log.take(), ["group/slow"], "polled");
+    assert!(stalled(&group).is_empty());
+    assert_eq!(group.len(), 1);
+}
+
+#[test]
+fn a_group_that_nobody_observes_has_a_tree_of_names() {
+    let sim = Sim::new();
+    let group = Group::builder(&sim.runtime()).build();
+    group.task("plain").spawn(pending::<()>());
+    let tree = group.tree();
+    let task = tree.tasks().next().unwrap();
+    assert_eq!((task.path.as_str(), task.activity), ("group/plain", None));
+    assert!(tree.to_string().contains("plain, spawned at"));
+}
+
+struct Connection {
+    group: Group,
+}
+
+impl Resource for Connection {
+    fn life(&self) -> &Life {
+        self.group.life()
+    }
+}
+
+fn connect(sim: &Sim, census: &Census) -> Connection {
+    let group = Group::builder(&sim.runtime()).build();
+    let alive = census.clone();
+    group.spawn(async move {
+        let _alive = alive;
+        pending::<()>().await
+    });
+    Connection { group }
+}
+
+#[test]
+fn using_a_resource_closes_it_after_the_body_and_after_a_panic() {
+    let sim = Sim::new();
+    let census = Census::default();
+    let connection = connect(&sim, &census);
+    let closed = connection.closed();
+    let value = sim.block_on(connection.using(async |connection| {
+        assert!(connection.is_open());
+        yield_now().await;
+        7
+    }));
+    assert_eq!((value, census.alive()), (7, 0));
+    sim.block_on(closed).unwrap();
+
+    let connection = connect(&sim, &census);
+    let using = connection.using(async |_| panic!("the body"));
+    let caught =
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| sim.block_on::<_>(using)));
+    let payload: Result<(), _> = caught;
+    assert_eq!(
+        payload.unwrap_err().downcast_ref::<&str>(),
+        Some(&"the body")
+    );
+    assert_eq!(census.alive(), 0);
+}
+
+#[test]
+fn a_resource_has_the_states_of_its_group() {
+    let sim = Sim::new();
+    let census = Census::default();
+    let connection = connect(&sim, &census);
+    connection.close();
+    assert!(connection.is_closing() && !connection.is_closed());
+    sim.block_on(connection.closing());
+    let report = sim.block_on(connection.shutdown(SECOND));
+    assert_eq!(report.cancelled, 1);
+    assert!(connection.is_closed());
+    assert_eq!(connection.group.reason().unwrap().as_str(), "shutdown");
+    let other = connect(&sim, &census);
+    other.cancel("now");
+    sim.block_on(other.closed()).unwrap();
+    assert_eq!(other.group.reason().unwrap().as_str(), "now");
+}
+
+#[test]
+fn results_come_as_they_complete_with_their_keys() {
+    let sim = Sim::new();
+    let rt = sim.runtime();
+    let group = Group::builder(&rt).build();
+    let mut results = group.results(10);
+    for seconds in [3, 1, 2] {
+        let rt = rt.clone();
+        results.spawn(seconds, async move { rt.sleep(SECOND * seconds).await });
+    }
+    let order = sim.block_on(async {
+        let mut order = Vec::new();
+        while let Some((key, result)) = results.next().await {
+            result.unwrap();
+            order.push(key);
+            if key == 1 {
+                results.spawn(9, async {});
+            }
+        }
+        order
+    });
+    assert_eq!(order, [1, 9, 2, 3]);
+    assert!(results.is_empty());
+    results.spawn(4, async { panic!("told") });
+    let (key, result) = sim.block_on(StreamExt::next(&mut results)).unwrap();
+    assert_eq!((key, result.unwrap_err().is_panic()), (4, true));
+}
+
+#[test]
+fn results_that_are_not_taken_hold_up_the_tasks_behind_them() {
+    explore_orders(50, |sim| {
+        let group = Group::builder(&sim.runtime()).build();
+        let started = Log::default();
+        let mut results = group.results(2);
+        for index in 0..6 {
+            let started = started.clone();
+            results.spawn(index, async move { started.add(index.to_string()) });
+        }
+        sim.run_until_idle();
+        let mut first = started.take();
+        first.sort();
+        assert_eq!(first, ["0", "1"]);
+        assert!(sim.block_on(results.next()).is_some());
+        sim.run_until_idle();
+        assert_eq!(started.take(), ["2"]);
+        let rest = sim.block_on(async {
+            let mut rest = 0;
+            // A dropped wait loses nothing.
+            drop(results.next());
+            while results.next().await.is_some() {
+                rest += 1;
+            }
+            rest
+        });
+        assert_eq!(rest, 5);
+    });
+}

@@ -15,6 +15,7 @@ use untethered::http::{
     TimeoutPhase,
 };
 
+use crate::runtimes::BlockOn;
 use crate::server::{STUCK, Server, response};
 
 /// A client, and the runtime it is on.
@@ -22,7 +23,7 @@ pub(crate) struct Setup {
     pub(crate) rt: Runtime,
     pub(crate) client: Box<dyn Client>,
     /// Runs a future to its end, as a program on that runtime would.
-    pub(crate) block_on: Box<dyn Fn(Pin<Box<dyn Future<Output = ()> + '_>>) + Send + Sync>,
+    pub(crate) block_on: BlockOn,
 }
 
 impl Setup {

@@ -8,8 +8,11 @@ use untethered::{Runtime, runtime};
 /// A runtime, and how a program on it runs a future.
 pub(crate) struct On {
     pub(crate) rt: Runtime,
-    pub(crate) block_on: Box<dyn Fn(Pin<Box<dyn Future<Output = ()> + '_>>) + Send + Sync>,
+    pub(crate) block_on: BlockOn,
 }
+
+/// Runs a future to its end.
+pub(crate) type BlockOn = Box<dyn Fn(Pin<Box<dyn Future<Output = ()> + '_>>) + Send + Sync>;
 
 #[cfg(feature = "threads")]
 pub(crate) fn threads() -> On {

@@ -98,7 +98,8 @@ impl Connection {
         let mut response = pin!(self.sender.try_send_request(outgoing));
         let response = poll_fn(|cx| {
             let socket = &self.socket;
-            self.life.drive(socket, cx, |cx| {
+            socket.drive(cx, |cx| {
+                self.life.go_on(cx);
                 if let Some((phases, written)) = &written {
                     if written.load(Relaxed) && socket.flushed() {
                         phases.report(ExchangePhase::Sent);
@@ -125,13 +126,14 @@ impl Connection {
         body: &mut Incoming,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, HttpError>>> {
-        // Often it came along with the head.
-        let mut frame =
-            Pin::new(&mut *body).poll_frame(&mut Context::from_waker(self.socket.waker()));
-        if frame.is_pending() {
-            let poll_frame = |cx: &mut Context<'_>| Pin::new(&mut *body).poll_frame(cx);
-            frame = self.life.drive(&self.socket, cx, poll_frame);
-        }
+        let frame = self.socket.drive(cx, |cx| {
+            // Often it came along with the head.
+            if let Poll::Ready(frame) = Pin::new(&mut *body).poll_frame(cx) {
+                return Poll::Ready(frame);
+            }
+            self.life.go_on(cx);
+            Pin::new(&mut *body).poll_frame(cx)
+        });
         frame.map_err(|error| {
             failure::of_exchange(self.life.failure.take().unwrap_or(error), &self.socket)
         })
@@ -139,22 +141,13 @@ impl Connection {
 }
 
 impl Life {
-    /// Drives the protocol until `check` is ready, which is asked after each step.
-    fn drive<T>(
-        &mut self,
-        socket: &Socket,
-        cx: &mut Context<'_>,
-        mut check: impl FnMut(&mut Context<'_>) -> Poll<T>,
-    ) -> Poll<T> {
-        socket.drive(cx, |cx| {
-            if let Some(protocol) = &mut self.protocol {
-                if let Poll::Ready(ended) = Pin::new(protocol).poll(cx) {
-                    self.failure = ended.err();
-                    self.protocol = None;
-                }
+    fn go_on(&mut self, cx: &mut Context<'_>) {
+        if let Some(protocol) = &mut self.protocol {
+            if let Poll::Ready(ended) = Pin::new(protocol).poll(cx) {
+                self.failure = ended.err();
+                self.protocol = None;
             }
-            check(cx)
-        })
+        }
     }
 }
 

@@ -86,11 +86,6 @@ impl Socket {
         Poll::Pending
     }
 
-    /// For what is polled without waiting for it: whoever drives is told.
-    pub(super) fn waker(&self) -> &Waker {
-        &self.waker
-    }
-
     /// Nobody drives any more.
     pub(super) fn rest(&self) {
         self.marks.turn.release();

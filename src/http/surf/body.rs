@@ -108,10 +108,8 @@ impl HttpBody for Unread {
         if bytes.is_empty() {
             this.reader = None;
             // surf's own bodies end early without a word.
-            return Poll::Ready(match this.left {
-                Some(_) => Some(Err(HttpError::new(ErrorKind::Truncated).with_maybe_sent())),
-                None => None,
-            });
+            let truncated = || HttpError::new(ErrorKind::Truncated).with_maybe_sent();
+            return Poll::Ready(this.left.map(|_| Err(truncated())));
         }
         let most = this
             .left

@@ -5,5 +5,6 @@
 mod counter;
 mod queue;
 mod sim;
+mod sync;
 mod task;
 mod token;

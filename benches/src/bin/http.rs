@@ -92,7 +92,9 @@ fn main() {
     let rows: Vec<&str> = ROWS
         .iter()
         .map(|(name, _)| *name)
-        .filter(|name| args.is_empty() || args.iter().any(|arg| name.contains(&**arg)) || *name == BASE)
+        .filter(|name| {
+            args.is_empty() || args.iter().any(|arg| name.contains(&**arg)) || *name == BASE
+        })
         .collect();
 
     let program = std::env::current_exe().unwrap();
@@ -321,7 +323,13 @@ fn hyper_util_client() -> HyperUtil {
 
 async fn hyper_util_get(client: HyperUtil, url: String) -> usize {
     let response = client.get(url.parse().unwrap()).await.unwrap();
-    response.into_body().collect().await.unwrap().to_bytes().len()
+    response
+        .into_body()
+        .collect()
+        .await
+        .unwrap()
+        .to_bytes()
+        .len()
 }
 
 async fn reqwest_get(client: reqwest::Client, url: String) -> usize {

@@ -10,6 +10,8 @@
 //! | start a task, cancel it by dropping its handle | [`Runtime::spawn`], [`Task`] |
 //! | ask tasks to stop | [`CancellationToken`] |
 //! | many futures, so many at once | [`stream::concurrent`], [`stream::try_concurrent`] |
+//! | pass items from task to task, with an end | [`Queue`] |
+//! | wait for a flag; load a value once | [`sync::Event`], [`sync::Once`] |
 //! | so many at once in several places; so many in a period | [`sync::Limit`], [`sync::RateLimit`] |
 //! | many HTTP requests | [`http::FanOut`] |
 //! | stop on Ctrl-C | [`signal::ShutdownSignals`] |

@@ -14,10 +14,9 @@ use std::time::Instant;
 use loom::future::block_on;
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
-use untethered::queue::Queue;
 use untethered::runtime::{BoxFuture, Sleeper, Spawner};
-use untethered::sync::Limit;
-use untethered::{CancellationToken, Runtime};
+use untethered::sync::{Event, Limit, Once};
+use untethered::{CancellationToken, Queue, Runtime};
 
 struct Ignore;
 
@@ -52,6 +51,7 @@ impl Sleeper for Threads {
     }
 }
 
+// S2
 #[test]
 fn a_slot_that_a_dropped_wait_was_given_goes_on() {
     loom::model(|| {
@@ -72,6 +72,7 @@ fn a_slot_that_a_dropped_wait_was_given_goes_on() {
     });
 }
 
+// S1
 #[test]
 fn a_limit_is_never_passed() {
     loom::model(|| {
@@ -156,6 +157,7 @@ fn an_abort_wakes_a_task_that_waits() {
     });
 }
 
+// Q1 Q2
 #[test]
 fn an_item_that_a_dropped_pop_was_given_goes_on() {
     loom::model(|| {
@@ -178,6 +180,7 @@ fn an_item_that_a_dropped_pop_was_given_goes_on() {
     });
 }
 
+// Q2
 #[test]
 fn a_push_beside_a_pop_wakes_it() {
     loom::model(|| {
@@ -196,6 +199,7 @@ fn a_push_beside_a_pop_wakes_it() {
     });
 }
 
+// Q1
 #[test]
 fn a_push_dropped_beside_a_pop_happened_or_did_not() {
     loom::model(|| {
@@ -215,6 +219,7 @@ fn a_push_dropped_beside_a_pop_happened_or_did_not() {
     });
 }
 
+// Q2 Q4
 #[test]
 fn a_close_beside_a_push_and_a_pop_ends_both() {
     loom::model(|| {
@@ -233,6 +238,7 @@ fn a_close_beside_a_push_and_a_pop_ends_both() {
     });
 }
 
+// Q2 Q4
 #[test]
 fn the_last_halves_dropped_beside_each_other_leave_nobody_waiting() {
     loom::model(|| {
@@ -241,5 +247,77 @@ fn the_last_halves_dropped_beside_each_other_leave_nobody_waiting() {
         assert!(receiver.pop_blocking().is_some());
         assert!(receiver.pop_blocking().is_none());
         assert!(producer.join().unwrap());
+    });
+}
+
+// S2 S3
+#[test]
+fn waits_for_a_child_and_its_parent_end_beside_each_other() {
+    loom::model(|| {
+        let parent = Limit::new(1);
+        let child = parent.child(1);
+        let impatient = thread::spawn({
+            let child = child.clone();
+            move || poll_and_drop(child.acquire())
+        });
+        drop(block_on(parent.acquire()));
+        drop(block_on(child.acquire()));
+        impatient.join().unwrap();
+        assert_eq!((parent.available(), child.available()), (1, 1));
+    });
+}
+
+// E1
+#[test]
+fn an_event_set_beside_a_wait_lets_it_through_though_it_is_cleared() {
+    loom::model(|| {
+        let event = Event::new();
+        let impatient = thread::spawn({
+            let event = event.clone();
+            move || poll_and_drop(event.wait())
+        });
+        let waiter = thread::spawn({
+            let event = event.clone();
+            move || block_on(event.wait())
+        });
+        event.set();
+        impatient.join().unwrap();
+        waiter.join().unwrap();
+        event.clear();
+        assert!(!event.is_set());
+    });
+}
+
+// E1
+#[test]
+fn who_passes_an_event_sees_what_was_done_before_it() {
+    loom::model(|| {
+        let event = Event::new();
+        let done = Arc::new(AtomicUsize::new(0));
+        let waiter = thread::spawn({
+            let (event, done) = (event.clone(), done.clone());
+            move || {
+                block_on(event.wait());
+                assert_eq!(done.load(Ordering::Relaxed), 1);
+            }
+        });
+        done.store(1, Ordering::Relaxed);
+        event.set();
+        waiter.join().unwrap();
+    });
+}
+
+// O1 O2
+#[test]
+fn a_load_dropped_beside_another_leaves_it_the_turn() {
+    loom::model(|| {
+        let once = Arc::new(Once::new());
+        let impatient = thread::spawn({
+            let once = once.clone();
+            move || poll_and_drop(once.load(std::future::pending))
+        });
+        assert_eq!(*block_on(once.load(|| async { 7 })), 7);
+        impatient.join().unwrap();
+        assert_eq!(once.get().as_deref(), Some(&7));
     });
 }

@@ -4,7 +4,6 @@
 //! |---|---|
 //! | every output, whether good or bad | [`concurrent`] |
 //! | all or the first error | [`try_concurrent`] |
-//!
 //! | the same with the items of a stream | [`concurrently`](StreamConcurrently::concurrently) |
 //! | objects with what several futures make of each | [`inflate`], [`try_inflate`] |
 //! | what closures that may block make of items | [`map_blocking`] |

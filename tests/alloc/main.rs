@@ -6,5 +6,6 @@ mod counter;
 mod queue;
 mod sim;
 mod stream;
+mod sync;
 mod task;
 mod token;

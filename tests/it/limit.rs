@@ -49,6 +49,7 @@ fn a_free_slot_is_given_at_once() {
     assert_eq!(limit.available(), 1);
 }
 
+// S1
 #[test]
 fn waiters_are_served_in_the_order_they_came() {
     let limit = Limit::new(1);
@@ -89,6 +90,7 @@ fn waiters_are_served_in_the_order_they_came() {
     );
 }
 
+// S1 S2
 #[test]
 fn nobody_passes_a_waiter_even_when_the_slot_of_a_dropped_one_returns() {
     let limit = Limit::new(1);
@@ -189,6 +191,7 @@ impl Drop for Inside {
     }
 }
 
+// S1
 #[test]
 fn the_limit_is_never_passed_in_any_order() {
     let full = Cell::new(0);
@@ -229,6 +232,7 @@ fn the_limit_is_never_passed_in_any_order() {
     assert!(full.get() > 0, "the limit was never reached");
 }
 
+// S2
 #[test]
 fn a_wait_dropped_at_any_poll_gives_its_slot_on() {
     for order in [Order::Fifo, Order::Lifo, Order::Seeded(3)] {

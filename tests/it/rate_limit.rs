@@ -30,6 +30,7 @@ async fn starts(sim: &Sim, rt: &Runtime, rate: &RateLimit, n: usize) -> Vec<Dura
     starts
 }
 
+// L1
 #[test]
 fn the_first_n_start_at_once_and_the_rest_a_period_later() {
     let sim = Sim::new();
@@ -178,6 +179,7 @@ fn the_first_waiter_dropped_lets_the_next_watch_the_clock() {
     assert_eq!(sim.elapsed(), SECOND);
 }
 
+// L1
 #[test]
 fn random_waits_keep_the_window() {
     explore_orders(100, |sim| {

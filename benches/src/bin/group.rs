@@ -37,7 +37,10 @@ fn main() {
         }
     }
     for (name, make) in rows() {
-        if words.iter().all(|word| name.split(' ').any(|part| part == word)) {
+        if words
+            .iter()
+            .all(|word| name.split(' ').any(|part| part == word))
+        {
             make(name).measure(rounds);
         }
     }
@@ -62,7 +65,11 @@ fn rows() -> [(&'static str, Make); 11] {
 }
 
 fn tokio2() -> Tokio {
-    Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+    Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap()
 }
 
 fn tokio1() -> Tokio {
@@ -116,10 +123,13 @@ fn spawn(name: &'static str, make: fn() -> Tokio) -> Row {
         name: name.into(),
         items: 100_000,
         variants: vec![
-            Variant::new("group", move |items| on(&ours, through_group(rt.clone(), items))),
+            Variant::new("group", move |items| {
+                on(&ours, through_group(rt.clone(), items))
+            }),
             Variant::new("tokio::spawn", move |items| {
                 on(&bare, async move {
-                    let handles: Vec<_> = (0..items).map(|index| tokio::spawn(job(index))).collect();
+                    let handles: Vec<_> =
+                        (0..items).map(|index| tokio::spawn(job(index))).collect();
                     let mut sum = 0;
                     for handle in handles {
                         sum += handle.await.unwrap();

@@ -1,0 +1,165 @@
+//! Events, tokens and rate limits beside their peers.
+//!
+//! ```text
+//! cargo run --release --bin sync -- [--rounds N] [WORDS..]
+//! ```
+//!
+//! Runs the rows whose name has all the words. An item is one waiter, or one start.
+
+use std::future::Future;
+use std::num::NonZeroU32;
+use std::pin::Pin;
+use std::process::exit;
+use std::sync::Arc;
+use std::task::{Context, Wake, Waker};
+use std::time::{Duration, Instant};
+
+use governor::{Quota, RateLimiter};
+use tokio::sync::Notify;
+use untethered::CancellationToken;
+use untethered::sync::{Event, RateLimit};
+use untethered_benches::{Counting, Row, Variant};
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn main() {
+    let mut rounds = 31;
+    let mut words = Vec::new();
+    let mut args = std::env::args().skip(1);
+    while let Some(arg) = args.next() {
+        match &*arg {
+            "--rounds" => match args.next().and_then(|text| text.parse().ok()) {
+                Some(number) if number > 0 => rounds = number,
+                _ => {
+                    eprintln!("{arg} takes a number from 1 on");
+                    exit(2)
+                }
+            },
+            _ if arg.starts_with('-') => {
+                eprintln!("usage: sync [--rounds N] [WORDS..]");
+                exit(2)
+            }
+            _ => words.push(arg),
+        }
+    }
+    for (name, variants) in [
+        ("register", waits(Part::Register)),
+        ("wake", waits(Part::Wake)),
+        ("drop", waits(Part::Drop)),
+        ("rate", rates()),
+    ] {
+        if words.iter().all(|word| word == name) {
+            let mut row = Row {
+                name: name.to_owned(),
+                items: 100_000,
+                variants,
+            };
+            row.measure(rounds);
+        }
+    }
+}
+
+/// What of the life of many waiters is timed.
+#[derive(Clone, Copy, PartialEq)]
+enum Part {
+    /// Their first poll.
+    Register,
+    /// Waking all, and polling them again.
+    Wake,
+    /// Dropping them while they wait.
+    Drop,
+}
+
+fn waits(part: Part) -> Vec<Variant> {
+    vec![
+        Variant::timed("Event", move |waiters| {
+            let event = Event::new();
+            let waits = (0..waiters).map(|_| event.wait()).collect();
+            time(part, waits, || event.set())
+        }),
+        Variant::timed("CancellationToken", move |waiters| {
+            let token = CancellationToken::new();
+            let waits = (0..waiters).map(|_| token.cancelled()).collect();
+            time(part, waits, || token.cancel("now"))
+        }),
+        Variant::timed("tokio Notify", move |waiters| {
+            let notify = Notify::new();
+            let waits = (0..waiters).map(|_| notify.notified()).collect();
+            time(part, waits, || notify.notify_waiters())
+        }),
+        Variant::timed("event-listener", move |waiters| {
+            let event = event_listener::Event::new();
+            let start = Instant::now();
+            let waits: Vec<_> = (0..waiters).map(|_| event.listen()).collect();
+            let listening = start.elapsed();
+            let taken = time(part, waits, || {
+                event.notify(usize::MAX);
+            });
+            match part {
+                // It queues when it is made.
+                Part::Register => listening + taken,
+                _ => taken,
+            }
+        }),
+        Variant::timed("tokio-util CancellationToken", move |waiters| {
+            let token = tokio_util::sync::CancellationToken::new();
+            let waits = (0..waiters).map(|_| token.cancelled()).collect();
+            time(part, waits, || token.cancel())
+        }),
+    ]
+}
+
+struct Ignore;
+
+impl Wake for Ignore {
+    fn wake(self: Arc<Self>) {}
+}
+
+/// All in boxes, some futures being such that they must be.
+fn time<F: Future>(part: Part, waits: Vec<F>, wake: impl FnOnce()) -> Duration {
+    let mut waits: Vec<Pin<Box<F>>> = waits.into_iter().map(Box::pin).collect();
+    let waker = Waker::from(Arc::new(Ignore));
+    let mut cx = Context::from_waker(&waker);
+    let mut start = Instant::now();
+    for wait in &mut waits {
+        assert!(wait.as_mut().poll(&mut cx).is_pending());
+    }
+    if part == Part::Register {
+        return start.elapsed();
+    }
+    start = Instant::now();
+    if part == Part::Wake {
+        wake();
+        for wait in &mut waits {
+            assert!(wait.as_mut().poll(&mut cx).is_ready());
+        }
+    } else {
+        drop(waits);
+    }
+    start.elapsed()
+}
+
+fn rates() -> Vec<Variant> {
+    let rt = untethered::runtime::smol();
+    // Never reached; short enough that starts are forgotten as fast as they come.
+    let ours = RateLimit::new(1_000_000, Duration::from_millis(1));
+    let governor = RateLimiter::direct(Quota::per_second(NonZeroU32::MAX));
+    vec![
+        Variant::new("RateLimit", move |starts| {
+            for _ in 0..starts {
+                assert!(ours.try_acquire(&rt));
+            }
+        }),
+        Variant::new("governor", move |starts| {
+            for _ in 0..starts {
+                assert!(governor.check().is_ok());
+            }
+        }),
+        Variant::new("the clock alone", |starts| {
+            for _ in 0..starts {
+                std::hint::black_box(Instant::now());
+            }
+        }),
+    ]
+}

@@ -132,6 +132,7 @@ impl Children {
     }
 }
 
+// G8: see PROMISES.md.
 fn model(f: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(2);

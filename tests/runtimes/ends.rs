@@ -190,6 +190,7 @@ pub(crate) fn a_sleep_does_not_panic<H: Ends>(host: H) {
     }
 }
 
+// G6: see PROMISES.md.
 pub(crate) fn live_groups_end_with_their_runtime<H: Ends>(host: H) {
     if H::HANDLE_KEEPS {
         return;

@@ -68,6 +68,7 @@ pub(crate) fn a_cancel_reaches_every_task_before_closed<H: Host>(host: H) {
     assert!(sub.is_closed());
 }
 
+// G4: see PROMISES.md.
 pub(crate) fn a_panic_stays_in_its_task<H: Host>(host: H) {
     let group = Group::builder(&host.runtime()).build();
     host.block_on(async {
@@ -85,6 +86,7 @@ pub(crate) fn a_panic_stays_in_its_task<H: Host>(host: H) {
     });
 }
 
+// G8: see PROMISES.md.
 /// Spawns and wakes from threads the runtime does not know, just as the last driver parks or
 /// ends, again and again.
 pub(crate) fn nothing_is_lost_when_drivers_start_and_stop<H: Host>(host: H) {

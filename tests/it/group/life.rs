@@ -332,6 +332,7 @@ fn a_member_may_close_or_cancel_its_group() {
     assert_eq!(error.reason().unwrap().as_str(), "by a member");
 }
 
+// G6: see PROMISES.md.
 #[test]
 fn a_runtime_that_ends_ends_its_groups_and_hangs_no_waiter() {
     let census = Census::default();
@@ -412,6 +413,7 @@ fn a_panic_of_a_task_its_destructor_or_its_output_stays_where_it_is() {
     sim.block_on(group.join()).unwrap();
 }
 
+// G4: see PROMISES.md.
 #[test]
 fn a_waker_that_panics_harms_nobody() {
     struct Panics;

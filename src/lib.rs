@@ -8,6 +8,9 @@
 //! |---|---|
 //! | a runtime to pass on | [`runtime`] |
 //! | start a task, cancel it by dropping its handle | [`Runtime::spawn`], [`Task`] |
+//! | own many tasks: failures, graces, an orderly end | [`group::Group`] |
+//! | a body and its tasks, all over when it returns | [`group::task_group`] |
+//! | the same in place: no runtime, tasks may borrow | [`group::scope`] |
 //! | ask tasks to stop | [`CancellationToken`] |
 //! | many futures, so many at once | [`stream::concurrent`], [`stream::try_concurrent`] |
 //! | pass items from task to task, with an end | [`Queue`] |

@@ -43,7 +43,7 @@ fn carried(source: &str, promises: &mut Promises) {
             if !ids.iter().all(|word| is_id(word)) {
                 ids.clear();
             }
-        } else if let Some(rest) = line.strip_prefix("fn ") {
+        } else if let Some(rest) = function(line) {
             let name = rest.split('(').next().unwrap_or_default();
             for id in ids.drain(..) {
                 promises
@@ -55,6 +55,13 @@ fn carried(source: &str, promises: &mut Promises) {
             assert!(ids.is_empty(), "ids above what is no test: {line}");
         }
     }
+}
+
+/// What follows `fn`, in the line that begins a function of a module.
+fn function(line: &str) -> Option<&str> {
+    let line = line.strip_prefix("pub(crate) ").unwrap_or(line);
+    let line = line.strip_prefix("async ").unwrap_or(line);
+    line.strip_prefix("fn ")
 }
 
 fn sources(folder: &Path) -> Vec<PathBuf> {

@@ -112,17 +112,16 @@ impl<J: Job> Executor<J> {
 
     /// Makes `job` ready to run. `again` is one that woke itself while it was polled.
     pub(super) fn push(self: &Arc<Self>, job: J, again: bool) {
-        let here = match HERE.try_with(std::cell::Cell::get) {
-            Ok(Some((executor, index))) if executor == self.address() => Some(index),
-            _ => None,
-        };
+        let polled = HERE.try_with(std::cell::Cell::get).ok().flatten();
+        let here = polled.filter(|(executor, _)| *executor == self.address());
         match here {
-            Some(index) => self.place(index).queue.push(job),
+            Some((_, index)) => self.place(index).queue.push(job),
             None => self.outside.push(job),
         }
         // A child that only woke itself is served by the driver that polls it.
         if !(again && here.is_some()) {
-            self.call(here.is_some());
+            // Any driver may be about to block its thread, that of an isolated child above all.
+            self.call(polled.is_some());
         }
         // After the push: whoever set the flag before it has emptied the queues already.
         if self.word.load(Ordering::SeqCst) & DEAD != 0 {

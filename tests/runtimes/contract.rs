@@ -42,6 +42,16 @@ macro_rules! always {
             a_hundred_thousand_tasks,
             parallelism_is_the_number_of_workers,
         );
+        $crate::contract::tests!($host, groups:
+            tasks_give_their_outputs,
+            a_cancel_reaches_every_task_before_closed,
+            a_panic_stays_in_its_task,
+            nothing_is_lost_when_drivers_start_and_stop,
+            a_child_that_blocks_does_not_hold_up_its_siblings,
+            a_group_may_be_dropped_by_its_own_task,
+            a_grace_and_a_clean_up_have_time,
+            a_stored_waker_of_a_task_that_ended_does_nothing,
+        );
         $crate::contract::tests!($host, panics:
             a_panic_reaches_the_handle,
             a_destructor_that_panics_reaches_the_handle,
@@ -82,6 +92,7 @@ macro_rules! always {
 macro_rules! at_the_end {
     ($host:ty) => {
         $crate::contract::tests!($host, ends:
+            live_groups_end_with_their_runtime,
             live_tasks_are_cancelled,
             what_is_spawned_later_is_cancelled,
             a_destructor_may_spawn_while_it_ends,

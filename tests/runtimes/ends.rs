@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use futures_lite::future::block_on;
+use futures_lite::future::{block_on, yield_now};
+use untethered::group::Group;
 use untethered::runtime::Sleep;
 use untethered::{CancellationToken, Runtime, Task};
 
@@ -187,4 +188,51 @@ pub(crate) fn a_sleep_does_not_panic<H: Ends>(host: H) {
         block_on(armed);
         block_on(later);
     }
+}
+
+// G6
+pub(crate) fn live_groups_end_with_their_runtime<H: Ends>(host: H) {
+    if H::HANDLE_KEEPS {
+        return;
+    }
+    let alive = Arc::new(());
+    let rt = host.runtime();
+    let make = || {
+        let group = Group::builder(&rt).build();
+        let sub = group.subgroup("sub").unwrap();
+        for index in 0..20 {
+            let alive = alive.clone();
+            let owner = if index % 2 == 0 { &group } else { &sub };
+            owner.spawn(async move {
+                let _alive = alive;
+                if index % 5 == 0 {
+                    loop {
+                        yield_now().await;
+                    }
+                }
+                pending::<()>().await
+            });
+        }
+        (group, sub)
+    };
+    let (parked, parked_sub) = make();
+    host.block_on(async {
+        for _ in 0..20 {
+            yield_now().await;
+        }
+    });
+    // Perhaps never polled.
+    let (fresh, fresh_sub) = make();
+    let waits: Vec<_> = [&parked, &parked_sub, &fresh, &fresh_sub]
+        .map(|group| group.closed())
+        .into();
+    let handle = parked.spawn(pending::<()>());
+    drop(host.end(rt));
+    for wait in waits {
+        block_on(wait).unwrap();
+    }
+    assert_eq!(Arc::strong_count(&alive), 1);
+    assert!(block_on(handle).unwrap_err().is_cancelled());
+    assert!(block_on(parked.spawn(async {})).unwrap_err().is_cancelled());
+    assert!(block_on(fresh.spawn(async {})).unwrap_err().is_cancelled());
 }

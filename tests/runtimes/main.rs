@@ -5,6 +5,7 @@
 mod blocking;
 mod contract;
 mod ends;
+mod groups;
 mod hosts;
 mod panics;
 mod sleeps;

@@ -27,7 +27,7 @@ fn a_block_returns_after_all_its_tasks() {
     assert_eq!((census.alive(), sim.elapsed()), (0, SECOND));
 }
 
-// G3: the first error cancels the siblings and the body.
+// G3
 #[test]
 fn the_first_failure_ends_the_block_in_any_order() {
     explore_orders(100, |sim| {

@@ -59,7 +59,7 @@ fn tasks_of_subgroups_are_stopped_first() {
     assert_eq!(log.take(), ["child", "parent"]);
 }
 
-// G2: no new poll starts after a drop of the group.
+// G2
 #[test]
 fn a_dropped_group_polls_nothing_any_more() {
     explore_orders(50, |sim| {

@@ -8,7 +8,7 @@ use super::{Log, listening};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-// G5: a shielded section runs to its end.
+// G5
 #[test]
 fn a_shield_holds_the_drop_off_until_its_future_is_done() {
     for (policy, goes_on) in [(OnCancel::Drop, false), (OnCancel::Finish, true)] {

@@ -73,7 +73,7 @@ fn by_default_failures_go_to_the_hook_of_the_runtime() {
     );
 }
 
-// G3: the first error cancels the siblings, and no error is lost.
+// G3
 #[test]
 fn under_cancel_all_the_root_cause_comes_first_and_all_are_kept() {
     let sim = Sim::new();

@@ -21,7 +21,7 @@ fn a_handle_gives_the_output() {
     assert!(group.is_empty());
 }
 
-// G1: no task outlives `closed`.
+// G1
 #[test]
 fn no_task_outlives_closed_in_any_order() {
     explore_orders(200, |sim| {
@@ -332,6 +332,7 @@ fn a_member_may_close_or_cancel_its_group() {
     assert_eq!(error.reason().unwrap().as_str(), "by a member");
 }
 
+// G6
 #[test]
 fn a_runtime_that_ends_ends_its_groups_and_hangs_no_waiter() {
     let census = Census::default();
@@ -371,7 +372,7 @@ fn a_runtime_that_ends_ends_its_groups_and_hangs_no_waiter() {
     assert!(late.is_closed());
 }
 
-// G4: a panic is contained.
+// G4
 #[test]
 fn a_panic_of_a_task_its_destructor_or_its_output_stays_where_it_is() {
     let sim = Sim::new();
@@ -412,6 +413,7 @@ fn a_panic_of_a_task_its_destructor_or_its_output_stays_where_it_is() {
     sim.block_on(group.join()).unwrap();
 }
 
+// G4
 #[test]
 fn a_waker_that_panics_harms_nobody() {
     struct Panics;

@@ -334,6 +334,7 @@ async fn body(polls: usize, fails: Option<&'static str>) -> Result<(), BoxError>
     act(polls, fails).await.map_err(BoxError::from)
 }
 
+// G7
 #[test]
 fn the_same_policy_and_inputs_give_the_same_answer_in_a_group_and_in_a_scope() {
     let scripts: [&Script; 7] = [

@@ -10,6 +10,8 @@
 //! | start a task, cancel it by dropping its handle | [`Runtime::spawn`], [`Task`] |
 //! | ask tasks to stop | [`CancellationToken`] |
 //! | many futures, so many at once | [`stream::concurrent`], [`stream::try_concurrent`] |
+//! | the first, the first success, all, some of several futures | [`combine`] |
+//! | a time limit, something every period | [`time::timeout`], [`time::Timer`] |
 //! | so many at once in several places; so many in a period | [`sync::Limit`], [`sync::RateLimit`] |
 //! | many HTTP requests | [`http::FanOut`] |
 //! | stop on Ctrl-C | [`signal::ShutdownSignals`] |

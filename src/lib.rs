@@ -15,6 +15,8 @@
 //! | many futures, so many at once | [`stream::concurrent`], [`stream::try_concurrent`] |
 //! | pass items from task to task, with an end | [`Queue`] |
 //! | wait for a flag; load a value once | [`sync::Event`], [`sync::Once`] |
+//! | the first, the first success, all, some of several futures | [`combine`] |
+//! | a time limit, something every period | [`time::timeout`], [`time::Timer`] |
 //! | so many at once in several places; so many in a period | [`sync::Limit`], [`sync::RateLimit`] |
 //! | many HTTP requests | [`http::FanOut`] |
 //! | stop on Ctrl-C | [`signal::ShutdownSignals`] |

@@ -44,7 +44,7 @@ fn carried(source: &str, promises: &mut Promises) {
                 ids.clear();
             }
         } else if let Some(rest) = function(line) {
-            let name = rest.split('(').next().unwrap_or_default();
+            let name = rest.split(['(', '<']).next().unwrap_or_default();
             for id in ids.drain(..) {
                 promises
                     .entry(id.to_owned())

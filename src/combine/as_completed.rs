@@ -1,21 +1,23 @@
 use std::fmt;
 use std::future::Future;
+use std::iter::Fuse;
 use std::num::NonZeroUsize;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use futures_core::{FusedStream, Stream};
 use pin_project_lite::pin_project;
 
 use super::IntoEntrants;
-use crate::stream::{Concurrent, FromIter, concurrent};
+use crate::set::{Set, Turn};
 
 /// A stream of the outputs of several futures as they are done, each with its index.
 ///
 /// All futures run at once, or as many as [`limit`](AsCompleted::limit) says; then the others are
 /// taken from the iterator as places become free, and it may be endless. Nothing runs before the
-/// first poll. It is a [`Concurrent`] with the index beside each output, and what is said there of
-/// slow consumers holds here too.
+/// first poll. **The futures run only while this is polled**: in a loop that awaits something slow
+/// between two outputs they stand still. [`Concurrent`](crate::stream::Concurrent) has forms that
+/// go on meanwhile.
 ///
 /// Errors are outputs like any other. Dropping the stream drops all futures.
 ///
@@ -41,12 +43,12 @@ pub fn as_completed<E, Kind>(entrants: E) -> AsCompleted<E::Entrants>
 where
     E: IntoEntrants<Kind>,
 {
-    let entrants = Numbered {
-        iter: entrants.into_entrants(),
-        next: 0,
-    };
     AsCompleted {
-        outputs: concurrent(entrants).unlimited(),
+        entrants: entrants.into_entrants().fuse(),
+        running: Set::new(),
+        limit: NonZeroUsize::MAX,
+        started: 0,
+        over: false,
     }
 }
 
@@ -58,8 +60,12 @@ pin_project! {
         I: Iterator,
         I::Item: Future,
     {
-        #[pin]
-        outputs: Concurrent<FromIter<Numbered<I>>>,
+        // Not pinned: an iterator is called by reference, and the futures are in boxes.
+        entrants: Fuse<I>,
+        running: Set<I::Item>,
+        limit: NonZeroUsize,
+        started: usize,
+        over: bool,
     }
 }
 
@@ -82,10 +88,9 @@ where
     }
 
     /// As [`limit`](Self::limit), for a number that was checked already.
-    pub fn limit_nonzero(self, limit: NonZeroUsize) -> Self {
-        Self {
-            outputs: self.outputs.limit_nonzero(limit),
-        }
+    pub fn limit_nonzero(mut self, limit: NonZeroUsize) -> Self {
+        self.limit = limit;
+        self
     }
 }
 
@@ -97,11 +102,48 @@ where
     type Item = (usize, <I::Item as Future>::Output);
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.project().outputs.poll_next(cx)
+        let this = self.project();
+        if *this.over {
+            return Poll::Ready(None);
+        }
+        this.running.begin();
+        loop {
+            match this.running.poll_woken() {
+                Turn::Output(index, output) => return Poll::Ready(Some((index, output))),
+                Turn::GiveWay => {
+                    this.running.give_way(cx);
+                    return Poll::Pending;
+                }
+                Turn::Over => {}
+            }
+            // From here on everybody who was woken has been polled.
+            if this.running.len() >= this.limit.get() {
+                break;
+            }
+            let Some(entrant) = this.entrants.next() else {
+                *this.over = this.running.len() == 0;
+                if *this.over {
+                    return Poll::Ready(None);
+                }
+                break;
+            };
+            let index = *this.started;
+            *this.started += 1;
+            if let Poll::Ready(output) = this.running.enter(index, entrant) {
+                return Poll::Ready(Some((index, output)));
+            }
+        }
+        this.running.park(cx);
+        Poll::Pending
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        self.outputs.size_hint()
+        let running = self.running.len();
+        let (low, high) = self.entrants.size_hint();
+        (
+            low.saturating_add(running),
+            high.and_then(|high| high.checked_add(running)),
+        )
     }
 }
 
@@ -111,7 +153,7 @@ where
     I::Item: Future,
 {
     fn is_terminated(&self) -> bool {
-        self.outputs.is_terminated()
+        self.over
     }
 }
 
@@ -121,53 +163,9 @@ where
     I::Item: Future,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("AsCompleted").field(&self.outputs).finish()
-    }
-}
-
-/// Numbers futures from nought.
-#[derive(Debug)]
-pub(super) struct Numbered<I> {
-    iter: I,
-    next: usize,
-}
-
-impl<I> Iterator for Numbered<I>
-where
-    I: Iterator,
-    I::Item: Future,
-{
-    type Item = WithIndex<I::Item>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let future = self.iter.next()?;
-        let index = self.next;
-        self.next += 1;
-        Some(WithIndex { index, future })
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        self.iter.size_hint()
-    }
-}
-
-pin_project! {
-    /// A future whose output comes with an index.
-    #[derive(Debug)]
-    #[must_use = "futures do nothing unless awaited"]
-    pub(super) struct WithIndex<F> {
-        index: usize,
-        #[pin]
-        future: F,
-    }
-}
-
-impl<F: Future> Future for WithIndex<F> {
-    type Output = (usize, F::Output);
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let output = ready!(this.future.poll(cx));
-        Poll::Ready((*this.index, output))
+        f.debug_struct("AsCompleted")
+            .field("limit", &self.limit)
+            .field("running", &self.running.len())
+            .finish_non_exhaustive()
     }
 }

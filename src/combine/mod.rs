@@ -15,6 +15,8 @@
 //! iterator. The futures are polled in place, so they may borrow and need not be `Send`; nothing
 //! is spawned. What is not needed any more is dropped before the answer is seen.
 //!
+//! [`instead_of_select`] shows ten patterns of `select!` and what replaces them.
+//!
 //! # Examples
 //!
 //! ```
@@ -32,6 +34,7 @@ mod entrants;
 mod gather;
 mod grace;
 mod hedge;
+pub mod instead_of_select;
 mod pack;
 mod quorum;
 mod race;

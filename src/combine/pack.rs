@@ -22,8 +22,8 @@ const BIG: usize = 1024;
 /// Futures that are all there from the start.
 ///
 /// They live in boxes of sixteen or four. Up to [`POLL_ALL`] are polled with the waker of the
-/// task; of more, each box has a waker of its own, and only boxes that were woken are polled.
-/// They are always polled in the order of their index.
+/// task; of more, every four have a waker of their own, and only fours that were woken are
+/// polled. They are always polled in the order of their index.
 pub(super) struct Pack<F> {
     /// Apart from the others, so that a few futures need no list.
     first: Option<Block<F>>,
@@ -44,10 +44,16 @@ enum Slots<F> {
     Sixteen(Pin<Box<Sixteen<F>>>),
 }
 
-/// One waker for each block.
+/// One waker for every four futures.
 struct Wakers {
     woken: Arc<Woken>,
-    wakers: Vec<Waker>,
+    fours: Vec<FourWaker>,
+}
+
+struct FourWaker {
+    waker: Waker,
+    /// In which block the four are. Blocks begin with a whole four.
+    block: usize,
 }
 
 impl<F> Pack<F> {
@@ -73,7 +79,13 @@ impl<F> Pack<F> {
         };
         let first = next_block();
         let others: Vec<_> = std::iter::from_fn(next_block).collect();
-        let wakers = (len > POLL_ALL).then(|| Wakers::new(1 + others.len()));
+        let wakers = (len > POLL_ALL).then(|| {
+            let blocks = first.iter().chain(&others).enumerate();
+            Wakers::new(
+                blocks
+                    .flat_map(|(block, of)| std::iter::repeat_n(block, of.slots.capacity() / FOUR)),
+            )
+        });
         Self {
             first,
             others,
@@ -131,7 +143,7 @@ impl<F: Future> Pack<F> {
         cx: &mut Context<'_>,
         mut each: impl FnMut(usize, F::Output) -> ControlFlow<()>,
     ) {
-        let Some(Wakers { woken, wakers }) = &self.wakers else {
+        let Some(Wakers { woken, fours }) = &self.wakers else {
             for block in self.first.iter_mut().chain(&mut self.others) {
                 if block.poll(cx, &mut self.alive, &mut each).is_break() {
                     return;
@@ -145,15 +157,18 @@ impl<F: Future> Pack<F> {
             // task that was just set.
             let mut left = bits.swap(0, Ordering::AcqRel);
             while left != 0 {
-                let index = word * WORD + left.trailing_zeros() as usize;
-                let mut cx = Context::from_waker(&wakers[index]);
-                let block = match index.checked_sub(1) {
+                let four = word * WORD + left.trailing_zeros() as usize;
+                let FourWaker { waker, block } = &fours[four];
+                let block = match block.checked_sub(1) {
                     Some(other) => self.others.get_mut(other),
                     None => self.first.as_mut(),
                 };
                 // Cleared, they are gone.
                 let Some(block) = block else { return };
-                if block.poll(&mut cx, &mut self.alive, &mut each).is_break() {
+                let mut cx = Context::from_waker(waker);
+                let at = four * FOUR - block.first;
+                let polled = block.poll_four(&mut cx, at, &mut self.alive, &mut each);
+                if polled.is_break() {
                     bits.fetch_or(left, Ordering::Relaxed);
                     return;
                 }
@@ -179,6 +194,29 @@ impl<F: Future> Block<F> {
             Slots::Four(slots) => slots.as_mut().poll(cx, self.first, &mut done),
             Slots::Sixteen(slots) => slots.as_mut().poll(cx, self.first, &mut done),
         }
+    }
+
+    /// Polls the four from `at` on.
+    #[inline]
+    fn poll_four(
+        &mut self,
+        cx: &mut Context<'_>,
+        at: usize,
+        alive: &mut usize,
+        each: &mut impl FnMut(usize, F::Output) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        for at in at..at + FOUR {
+            poll_slot(
+                self.slots.get(at),
+                cx,
+                self.first + at,
+                &mut |index, output| {
+                    *alive -= 1;
+                    each(index, output)
+                },
+            )?;
+        }
+        ControlFlow::Continue(())
     }
 }
 
@@ -276,37 +314,42 @@ macro_rules! slots {
 slots!(Four: a 0 b 1 c 2 d 3);
 slots!(Sixteen: a 0 b 1 c 2 d 3 e 4 f 5 g 6 h 7 i 8 j 9 k 10 l 11 m 12 n 13 o 14 p 15);
 
+/// How many futures share a waker.
+const FOUR: usize = 4;
+
 const WORD: usize = usize::BITS as usize;
 
-/// Which blocks were woken, and whom to tell.
+/// Which fours were woken, and whom to tell.
 struct Woken {
     words: Box<[AtomicUsize]>,
-    /// Set at every poll, taken by the first that wakes a block after it.
+    /// Set at every poll, taken by the first that wakes a four after it.
     task: Mutex<Option<Waker>>,
 }
 
-struct BlockWaker {
+struct WakeFour {
     woken: Arc<Woken>,
-    block: usize,
+    four: usize,
 }
 
 impl Wakers {
-    /// At first all are woken.
-    fn new(blocks: usize) -> Self {
-        let words = (0..blocks).step_by(WORD).map(|first| {
-            let used = WORD.min(blocks - first);
+    /// For fours in these blocks. At first all are woken.
+    fn new(blocks: impl Iterator<Item = usize>) -> Self {
+        let blocks: Vec<_> = blocks.collect();
+        let words = (0..blocks.len()).step_by(WORD).map(|first| {
+            let used = WORD.min(blocks.len() - first);
             AtomicUsize::new(usize::MAX >> (WORD - used))
         });
         let woken = Arc::new(Woken {
             words: words.collect(),
             task: Mutex::new(None),
         });
-        let waker = |block| {
+        let four = |(four, block)| {
             let woken = woken.clone();
-            Waker::from(Arc::new(BlockWaker { woken, block }))
+            let waker = Waker::from(Arc::new(WakeFour { woken, four }));
+            FourWaker { waker, block }
         };
-        let wakers = (0..blocks).map(waker).collect();
-        Self { woken, wakers }
+        let fours = blocks.into_iter().enumerate().map(four).collect();
+        Self { woken, fours }
     }
 }
 
@@ -322,14 +365,14 @@ impl Woken {
     }
 }
 
-impl Wake for BlockWaker {
+impl Wake for WakeFour {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        let bit = 1 << (self.block % WORD);
-        let word = &self.woken.words[self.block / WORD];
+        let bit = 1 << (self.four % WORD);
+        let word = &self.woken.words[self.four / WORD];
         // One that was set before had its setter wake the task.
         if word.fetch_or(bit, Ordering::AcqRel) & bit == 0 {
             let task = self.woken.task.lock().take();

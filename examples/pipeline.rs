@@ -19,7 +19,10 @@ fn main() {
     let rt = runtime::threads(2);
     let sum = futures_lite::future::block_on(run(&rt));
     println!("the sum of the squares is {sum}");
-    assert_eq!(sum, (1..=NUMBERS).map(|number| number * number).sum());
+    assert_eq!(
+        sum,
+        (1..=NUMBERS).map(|number| number * number).sum::<u64>()
+    );
 }
 
 async fn run(rt: &Runtime) -> u64 {

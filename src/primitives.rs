@@ -5,16 +5,16 @@
 #[cfg(not(untethered_loom))]
 mod from {
     pub(crate) use std::sync::{Mutex, MutexGuard, atomic};
-    pub(crate) use std::{thread, thread_local};
+    pub(crate) use std::thread;
 }
 
 #[cfg(untethered_loom)]
 mod from {
     pub(crate) use loom::sync::{Mutex, MutexGuard, atomic};
-    pub(crate) use loom::{thread, thread_local};
+    pub(crate) use loom::thread;
 }
 
-pub(crate) use from::{MutexGuard, atomic, thread, thread_local};
+pub(crate) use from::{MutexGuard, atomic, thread};
 
 /// How often a waiting thread spins before it looks at the lock again: at first, and at most.
 #[cfg(not(untethered_loom))]

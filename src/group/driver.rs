@@ -87,7 +87,7 @@ struct Place<J> {
     waker: Mutex<Option<Waker>>,
 }
 
-crate::primitives::thread_local! {
+crate::primitives::per_thread! {
     /// Which driver of which executor polls on this thread. The executor is its address.
     static HERE: std::cell::Cell<Option<(usize, usize)>> = std::cell::Cell::new(None);
 }

@@ -89,7 +89,7 @@ pub use self::member::OnCancel;
 pub use self::reference::GroupRef;
 pub use self::report::Report;
 pub use self::resource::{Life, Resource, Shutdown};
-pub use self::results::{Next, Results};
+pub use self::results::Results;
 pub use self::scope::{Kind, Local, Scope, ScopeBuilder, Sendable, scope, scope_local};
 pub use self::scope_handle::ScopeHandle;
 pub use self::scope_run::ScopeRun;

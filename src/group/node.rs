@@ -779,7 +779,7 @@ impl Drop for Node {
     }
 }
 
-crate::primitives::thread_local! {
+crate::primitives::per_thread! {
     /// The address of the group whose child is polled on this thread.
     static POLLED: Cell<usize> = Cell::new(0);
 }

@@ -101,8 +101,8 @@ impl<K, T: Send + 'static, E: Send + 'static> Results<K, T, E> {
     /// # Cancel safety
     ///
     /// Cancel safe: a dropped wait loses no result.
-    pub fn next(&mut self) -> Next<'_, K, T, E> {
-        Next { results: self }
+    pub async fn next(&mut self) -> Option<(K, Result<T, JoinError>)> {
+        poll_fn(|cx| self.poll_next(cx)).await
     }
 
     /// How many results were not taken yet.
@@ -177,25 +177,5 @@ impl<K, T> Future for Keyed<K, T> {
             Some(key) => Poll::Ready((key, result.map(|(output, _)| output))),
             None => unreachable!("a task is not polled after its end"),
         }
-    }
-}
-
-/// The future of [`Results::next`].
-#[must_use = "futures do nothing unless awaited"]
-pub struct Next<'a, K, T, E> {
-    results: &'a mut Results<K, T, E>,
-}
-
-impl<K, T: Send + 'static, E: Send + 'static> Future for Next<'_, K, T, E> {
-    type Output = Option<(K, Result<T, JoinError>)>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.results.poll_next(cx)
-    }
-}
-
-impl<K, T, E> fmt::Debug for Next<'_, K, T, E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Next").finish_non_exhaustive()
     }
 }

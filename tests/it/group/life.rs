@@ -395,9 +395,7 @@ fn a_panic_of_a_task_its_destructor_or_its_output_stays_where_it_is() {
     sim.run_until_idle();
     in_drop.cancel("now");
     sim.run_until_idle();
-    let error: untethered::task::JoinError = sim
-        .block_on(async { in_poll.await.map(|()| ()) })
-        .unwrap_err();
+    let error: untethered::task::JoinError = sim.block_on(in_poll).unwrap_err();
     assert_eq!(text(error), "in poll");
     assert_eq!(text(sim.block_on(in_drop).unwrap_err()), "in drop");
     assert_eq!(

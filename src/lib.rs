@@ -41,6 +41,10 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+#[cfg(doctest)]
+#[doc = include_str!("../COMPARE.md")]
+struct Compare;
+
 pub mod combine;
 mod primitives;
 

@@ -46,6 +46,10 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+#[cfg(doctest)]
+#[doc = include_str!("../COMPARE.md")]
+struct Compare;
+
 pub mod combine;
 mod primitives;
 

@@ -97,6 +97,27 @@ impl<T> Channel<T> {
         Ok(())
     }
 
+    /// Pushes an item, or lets it wait in a place, for which nobody is woken yet.
+    pub(super) fn start_push(&self, item: T) -> Result<Option<Key>, Closed<T>> {
+        let mut place = None;
+        let mut state = self.state.lock();
+        let woken = match state.push(item) {
+            Ok(woken) => woken,
+            Err(TryPushError::Closed(back)) => return Err(Closed(back)),
+            Err(TryPushError::Full(back)) => {
+                // To clone this one runs nobody's code.
+                let (nobody, mut clone) = (Waker::noop(), Some(Waker::noop().clone()));
+                let waits = &mut state.pushers;
+                let queued = waits.queue(&mut place, nobody, &mut clone, || Some(back));
+                drop(queued);
+                None
+            }
+        };
+        drop(state);
+        wake_all(woken);
+        Ok(place)
+    }
+
     /// Drives a push. Its item is in `item` before it waits, and in the place while it does.
     pub(super) fn poll_push(
         &self,

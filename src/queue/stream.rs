@@ -7,7 +7,7 @@ use futures_core::Stream;
 use futures_sink::Sink;
 
 use super::channel::Channel;
-use super::{Closed, Queue, TryPushError};
+use super::{Closed, Queue};
 use crate::sync::Key;
 
 /// The items of a [`Queue`]; ends when that is closed and nothing is left.
@@ -63,8 +63,8 @@ impl<T> fmt::Debug for QueueStream<T> {
 
 /// Pushes into a [`Queue`].
 ///
-/// Holds one item itself while the queue is full; flushing waits until that is inside, and so does
-/// closing the sink, which leaves the queue open. It is a handle of the queue, as a clone is.
+/// While the queue is full it keeps one item in the line of those who push; flushing waits until that
+/// is inside, and so does closing the sink, which leaves the queue open. It is a handle of the queue, as a clone is.
 ///
 /// # Examples
 ///
@@ -156,8 +156,7 @@ impl<T> Drop for Popper<T> {
 /// Pushes as a sink does.
 pub(super) struct Pusher<T> {
     pub(super) channel: Arc<Channel<T>>,
-    /// What found no room and has no place in the line yet.
-    item: Option<T>,
+    /// Of the item that found no room, among the pushes that wait.
     place: Option<Key>,
 }
 
@@ -165,31 +164,24 @@ impl<T> Pusher<T> {
     pub(super) fn new(channel: Arc<Channel<T>>) -> Self {
         Self {
             channel,
-            item: None,
             place: None,
         }
     }
 
     pub(super) fn start_send(&mut self, item: T) -> Result<(), Closed<T>> {
         assert!(
-            self.item.is_none() && self.place.is_none(),
+            self.place.is_none(),
             "a sink was given an item before it was ready"
         );
-        match self.channel.try_push(item) {
-            Ok(()) => Ok(()),
-            Err(TryPushError::Closed(item)) => Err(Closed(item)),
-            Err(TryPushError::Full(item)) => {
-                self.item = Some(item);
-                Ok(())
-            }
-        }
+        self.place = self.channel.start_push(item)?;
+        Ok(())
     }
 
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Closed<T>>> {
-        if self.item.is_none() && self.place.is_none() {
+        if self.place.is_none() {
             return Poll::Ready(Ok(()));
         }
-        self.channel.poll_push(&mut self.item, &mut self.place, cx)
+        self.channel.poll_push(&mut None, &mut self.place, cx)
     }
 
     pub(super) fn leave(&mut self) {
@@ -198,9 +190,6 @@ impl<T> Pusher<T> {
         }
     }
 }
-
-/// The item is never pinned.
-impl<T> Unpin for Pusher<T> {}
 
 impl<T> Drop for Pusher<T> {
     fn drop(&mut self) {

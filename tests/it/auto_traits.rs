@@ -185,3 +185,56 @@ fn of_the_fan_out() {
         Timeouts: true true true;
     }
 }
+
+#[test]
+fn of_queues() {
+    use untethered::queue::{
+        Closed, Pop, PopBatch, PopLatest, Push, Queue, QueueSink, QueueStream, Receiver, Sender,
+        TryPopError, TryPushError, WaitClosed,
+    };
+    type Cell = std::cell::Cell<u8>;
+    check! {
+        // The queue moves items between threads, and shares none.
+        Queue<Cell>: true true true;
+        Sender<Cell>: true true true;
+        Receiver<Cell>: true true true;
+        QueueStream<Cell>: true true true;
+        QueueSink<Cell>: true true true;
+        Push<'static, Cell>: true false true;
+        Pop<'static, Cell>: true true true;
+        PopLatest<'static, Cell>: true true true;
+        PopBatch<'static, Cell>: true true true;
+        WaitClosed<'static, Cell>: true true true;
+        Queue<Rc<u8>>: false false true;
+        Sender<Rc<u8>>: false false true;
+        Receiver<Rc<u8>>: false false true;
+        Pop<'static, Rc<u8>>: false false true;
+        Push<'static, PhantomPinned>: true true true;
+        QueueSink<PhantomPinned>: true true true;
+        Closed<u8>: true true true;
+        TryPushError<u8>: true true true;
+        TryPopError: true true true;
+    }
+}
+
+#[test]
+fn of_what_tasks_wait_for() {
+    use untethered::sync::{
+        AcquireKey, Event, InvalidRate, KeyedRateLimit, Load, Once, Throttle, TryLoad, WaitSet,
+    };
+    type F = fn() -> Ready<u8>;
+    check! {
+        Event: true true true;
+        WaitSet<'static>: true true true;
+        Once<u8>: true true true;
+        Once<std::cell::Cell<u8>>: false false true;
+        Load<'static, u8, F, Ready<u8>>: true true true;
+        Load<'static, u8, F, Rc<u8>>: false false true;
+        TryLoad<'static, u8, F, PhantomPinned>: true true false;
+        KeyedRateLimit<u8>: true true true;
+        KeyedRateLimit<Rc<u8>>: false false true;
+        AcquireKey<'static, u8>: true false true;
+        Throttle<futures_lite::stream::Empty<u8>>: true false true;
+        InvalidRate: true true true;
+    }
+}

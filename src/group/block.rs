@@ -113,7 +113,7 @@ impl<E: Send + 'static> Builder<E> {
             Ended::Dropped(Ok(())) => (None, None),
         };
         wait(&group).await;
-        let result = match (failures.take(node), own, value) {
+        match (failures.take(node), own, value) {
             (Err(error), None, value) => {
                 discard(value);
                 Err(BlockError::Tasks(error))
@@ -130,8 +130,7 @@ impl<E: Send + 'static> Builder<E> {
                 let reason = node.reason().unwrap_or_else(|| Reason::from("closed"));
                 Err(BlockError::Cancelled(reason))
             }
-        };
-        result
+        }
     }
 }
 

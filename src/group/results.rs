@@ -101,6 +101,10 @@ impl<K, T: Send + 'static, E: Send + 'static> Results<K, T, E> {
     /// # Cancel safety
     ///
     /// Cancel safe: a dropped wait loses no result.
+    #[allow(
+        clippy::should_implement_trait,
+        reason = "as streams call it; it has to be awaited"
+    )]
     pub fn next(&mut self) -> Next<'_, K, T, E> {
         Next { results: self }
     }

@@ -8,9 +8,11 @@ use std::task::{Context, Poll, Waker};
 use async_task::{FallibleTask, Runnable, ScheduleInfo, WithInfo};
 use pin_project_lite::pin_project;
 
-use super::driver::{Executor, Owner};
+use super::executor::{Executor, Owner};
 use super::handle::Handle;
-use super::node::{ABORTED, CANCELLED, ChildId, End, Label, Node, Polled, Ready, STOPS, Who};
+use super::label::{ChildId, End, Label, Who};
+use super::node::{ABORTED, CANCELLED, Node, Ready, STOPS};
+use super::polled::Polled;
 use super::tree::Activity;
 use super::watch::Watch;
 use crate::sync::{AcquireOwned, Limit, OwnedPermit};

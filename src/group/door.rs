@@ -10,8 +10,9 @@ use std::task::Poll;
 use super::child::{self, Slot, ToHandle, Verdict};
 use super::failure::{Failures, ToGroup};
 use super::handle::Handle;
+use super::label::{Label, Name, Who};
 use super::member::{self, Member, OnCancel};
-use super::node::{Label, Name, Node, Who};
+use super::node::Node;
 use super::state::Wait;
 use crate::task::catch_drop;
 

@@ -9,7 +9,7 @@ use loom::future::{AtomicWaker, block_on};
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 
-use super::driver::{Executor, Job, Owner};
+use super::executor::{Executor, Job, Owner};
 use crate::runtime::{BoxFuture, Runtime, Sleeper, Spawner};
 
 /// A thread of the model for each task. Takes `left` tasks and drops those that come after.

@@ -5,7 +5,8 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use super::child::Verdict;
-use super::node::{ChildId, Node};
+use super::label::ChildId;
+use super::node::Node;
 use crate::primitives::Mutex;
 use crate::runtime::Unobserved;
 use crate::task::{JoinError, Reason, quiet};

@@ -11,7 +11,8 @@ use pin_project_lite::pin_project;
 
 use super::child::{Ended, Host, Output, Slot, Solo, Verdict, poll_watched, run_on};
 use super::handle::Handle;
-use super::node::{CANCELLED, ChildId, Label, Node, STOPS, Stop, Who};
+use super::label::{ChildId, Label, Stop, Who};
+use super::node::{CANCELLED, Node, STOPS};
 use super::tree::Activity;
 use super::watch::Watch;
 use crate::primitives::Mutex;

@@ -48,11 +48,16 @@ mod door;
 mod driver;
 #[cfg(all(test, untethered_loom))]
 mod driver_model;
+mod ending;
+mod executor;
 mod failure;
 mod handle;
 mod hook;
+mod label;
 mod member;
 mod node;
+mod polled;
+mod queue;
 mod reference;
 mod report;
 mod resource;
@@ -72,7 +77,8 @@ use std::future::Future;
 
 use self::child::ToHandle;
 use self::door::{Door, Options};
-use self::node::{CLOSING, Name};
+use self::label::Name;
+use self::node::CLOSING;
 use self::state::Wait;
 use crate::runtime::Runtime;
 use crate::sync::Limit;

@@ -1,27 +1,23 @@
 //! What a group is inside: its children, its place in the tree, and its states.
 
-use std::borrow::Cow;
-use std::cell::Cell;
-use std::mem;
-use std::panic::Location;
 use std::sync::{Arc, OnceLock, Weak};
-use std::task::{Context, Poll, Waker};
+use std::task::Waker;
 use std::time::Duration;
 
 use async_task::Runnable;
 use slab::Slab;
 
-use super::driver::{Executor, Job, Owner};
+use super::executor::{Executor, Job};
+use super::label::{ChildId, End, Label, Name, Stop, Who};
 use super::member::Member;
+use super::polled::polled_here;
 use super::report::Tally;
 use super::watch::Watch;
 use crate::primitives::Mutex;
 use crate::primitives::atomic::{AtomicUsize, Ordering};
 use crate::runtime::Runtime;
-use crate::sync::{Key, Limit, WaitList, wake_all};
+use crate::sync::{Limit, WaitList, wake_all};
 use crate::task::{CancellationToken, Reason, Task, discard};
-
-pub(super) type Name = Cow<'static, str>;
 
 /// A child that is ready to be polled.
 pub(super) struct Ready(pub(super) Runnable);
@@ -38,10 +34,10 @@ pub(super) struct Node {
     /// Shared with all groups below.
     pub(super) executor: Arc<Executor<Ready>>,
     pub(super) setup: Setup,
-    parent: Option<Parent>,
+    pub(super) parent: Option<Parent>,
     /// Set before `CANCELLED` is.
-    reason: OnceLock<Reason>,
-    state: Mutex<State>,
+    pub(super) reason: OnceLock<Reason>,
+    pub(super) state: Mutex<State>,
 }
 
 /// What a builder says about a group.
@@ -56,116 +52,40 @@ pub(super) struct Setup {
     pub(super) shield: Option<Weak<Member>>,
 }
 
-struct Parent {
-    node: Arc<Node>,
+pub(super) struct Parent {
+    pub(super) node: Arc<Node>,
     /// Our place among its subgroups.
-    key: usize,
+    pub(super) key: usize,
 }
 
-struct State {
-    children: Slab<Child>,
-    spawned: u64,
+pub(super) struct State {
+    pub(super) children: Slab<Child>,
+    pub(super) spawned: u64,
     /// Whatever else keeps the group from being closed.
-    holds: usize,
-    subgroups: Slab<Weak<Node>>,
+    pub(super) holds: usize,
+    pub(super) subgroups: Slab<Weak<Node>>,
     /// How many children are to be stopped one by one.
-    stops: usize,
-    token: Option<CancellationToken>,
+    pub(super) stops: usize,
+    pub(super) token: Option<CancellationToken>,
     /// What is to be run when the group closes, and its place in the list by then.
-    hooks: Vec<(Runnable, Arc<Member>)>,
-    closing: WaitList,
-    closed: WaitList,
-    tally: Tally,
+    pub(super) hooks: Vec<(Runnable, Arc<Member>)>,
+    pub(super) closing: WaitList,
+    pub(super) closed: WaitList,
+    pub(super) tally: Tally,
     /// Cancels the group at its deadline.
-    deadline: Option<Task<()>>,
+    pub(super) deadline: Option<Task<()>>,
 }
 
 pub(super) struct Child {
     number: u64,
     /// `None` once it was taken to wake the child for good.
-    waker: Option<Waker>,
+    pub(super) waker: Option<Waker>,
     pub(super) label: Label,
     stop: Option<Stop>,
     /// Cancelled when the child has left the list.
     ended: Option<CancellationToken>,
     pub(super) member: Option<Arc<Member>>,
     pub(super) watch: Option<Arc<Watch>>,
-}
-
-/// What a child is called, and where it comes from.
-#[derive(Clone)]
-pub(super) struct Label {
-    pub(super) name: Option<Name>,
-    pub(super) spawned_at: &'static Location<'static>,
-}
-
-/// A request to one child.
-#[derive(Clone)]
-pub(super) struct Stop {
-    pub(super) reason: Option<Reason>,
-    /// Whether to drop the future without a grace.
-    pub(super) hard: bool,
-}
-
-impl Stop {
-    pub(super) fn reason(&self) -> Reason {
-        self.reason
-            .clone()
-            .unwrap_or_else(|| Reason::from("aborted"))
-    }
-}
-
-impl Label {
-    /// The path of a task of `node`.
-    pub(super) fn path(&self, node: &Node) -> String {
-        self.path_below(&node.path())
-    }
-
-    pub(super) fn path_below(&self, group: &str) -> String {
-        match &self.name {
-            Some(name) => format!("{group}/{name}"),
-            None => format!("{group}/{}", self.spawned_at),
-        }
-    }
-}
-
-impl ChildId {
-    /// The place of no child.
-    pub(super) const NONE: Self = Self {
-        key: usize::MAX,
-        number: 0,
-    };
-}
-
-/// The place of a child in its list. Places are used again, numbers are not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct ChildId {
-    pub(super) key: usize,
-    pub(super) number: u64,
-}
-
-/// On whose behalf something is started.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Who {
-    /// Refused once the group closes.
-    Outside,
-    /// A member: refused once the group is cancelled or its last member has ended.
-    Member,
-    /// Something a member relies on: refused once its last member has ended.
-    CleanUp,
-    /// Part of the end of the group.
-    Hook,
-}
-
-/// How a child came to its end.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
-    Finished,
-    Failed,
-    Panicked,
-    Cancelled,
-    /// Its future was dropped against its `OnCancel`.
-    Aborted,
 }
 
 /// Takes nothing more from outside.
@@ -177,10 +97,10 @@ pub(super) const ABORTED: usize = 4;
 /// Some child is to be stopped alone.
 pub(super) const STOPS: usize = 8;
 /// Nothing is left.
-const CLOSED: usize = 16;
+pub(super) const CLOSED: usize = 16;
 
 /// How big an empty list may stay.
-const KEPT: usize = 64;
+pub(super) const KEPT: usize = 64;
 
 impl Node {
     /// A group of its own.
@@ -256,7 +176,7 @@ impl Node {
     }
 
     /// Under the lock of `state`.
-    fn set(&self, flags: usize) -> usize {
+    pub(super) fn set(&self, flags: usize) -> usize {
         self.flags.fetch_or(flags, Ordering::AcqRel)
     }
 
@@ -504,162 +424,6 @@ impl Node {
         wake_all(waker);
     }
 
-    /// Takes nothing more from outside, in this group and all below. Running tasks go on.
-    pub(super) fn close(self: &Arc<Self>) {
-        let tree = self.tree_marked(CLOSING, None);
-        for node in tree.iter().rev() {
-            node.wake_closing();
-            node.settle();
-        }
-    }
-
-    /// Asks every task in this group and all below to stop; with `hard`, drops them.
-    ///
-    /// All are marked before any is woken, and those below are woken first.
-    pub(super) fn cancel(self: &Arc<Self>, reason: &Reason, hard: bool) {
-        let hard = if hard { ABORTED } else { 0 };
-        let tree = self.tree_marked(CLOSING | CANCELLED | hard, Some(reason));
-        for node in tree.iter().rev() {
-            node.wake_closing();
-            node.wake_children();
-            node.settle();
-        }
-    }
-
-    /// Marks this group and those below that no shield covers, each before those below it.
-    fn tree_marked(self: &Arc<Self>, flags: usize, reason: Option<&Reason>) -> Vec<Arc<Self>> {
-        let mut tree = vec![self.clone()];
-        let mut next = 0;
-        while let Some(node) = tree.get(next).cloned() {
-            let state = node.state.lock();
-            if let Some(reason) = reason {
-                node.reason.get_or_init(|| reason.clone());
-            }
-            node.set(flags);
-            drop(state);
-            // A shield defers a cancel; a group that only closes does not mind.
-            let below = node.subgroups().into_iter();
-            tree.extend(below.filter(|node| reason.is_none() || !node.is_shielded()));
-            next += 1;
-        }
-        tree
-    }
-
-    fn is_shielded(&self) -> bool {
-        self.setup
-            .shield
-            .as_ref()
-            .is_some_and(|shield| shield.upgrade().is_some_and(|member| member.is_shielded()))
-    }
-
-    fn wake_closing(&self) {
-        let mut wakers = Vec::new();
-        let mut state = self.state.lock();
-        while let Some(waker) = state.closing.serve_first() {
-            wakers.extend(waker);
-        }
-        drop(state);
-        wake_all(wakers);
-    }
-
-    fn wake_children(self: &Arc<Self>) {
-        self.run_hooks();
-        let mut state = self.state.lock();
-        let token = state.token.clone();
-        let mut wakers = Vec::with_capacity(state.children.len());
-        for (_, child) in &mut state.children {
-            wakers.extend(match child.member {
-                // It may take a grace, and has to be woken again to lose it.
-                Some(_) => child.waker.clone(),
-                None => child.waker.take(),
-            });
-        }
-        drop(state);
-        // Before they are polled: a task sees the token fired when it runs next.
-        if let (Some(token), Some(reason)) = (token, self.reason()) {
-            token.cancel(reason);
-        }
-        wake_all(wakers);
-    }
-
-    /// Runs after `close`, before anybody is told of the end: the hooks, once.
-    fn run_hooks(&self) {
-        let mut state = self.state.lock();
-        let hooks = mem::take(&mut state.hooks);
-        drop(state);
-        for (runnable, member) in hooks {
-            super::member::start(&member, runnable);
-        }
-    }
-
-    /// Keeps `runnable` to be run when the group closes.
-    pub(super) fn add_hook(&self, runnable: Runnable, member: Arc<Member>) -> Result<(), Runnable> {
-        let mut state = self.state.lock();
-        if self.flags() & CLOSING != 0 {
-            return Err(runnable);
-        }
-        state.hooks.push((runnable, member));
-        Ok(())
-    }
-
-    /// The last child or hold has gone.
-    fn emptied(self: &Arc<Self>) {
-        if self.parent.is_none() {
-            self.executor.last_child_gone();
-        }
-        if self.flags() & CLOSING != 0 {
-            self.settle();
-        }
-    }
-
-    /// Ends the group if it closes and nothing is left, and those above that waited for it.
-    fn settle(self: &Arc<Self>) {
-        let mut node = self.clone();
-        loop {
-            let state = node.state.lock();
-            if state.is_busy() || node.flags() & (CLOSING | CLOSED) != CLOSING {
-                return;
-            }
-            if !state.hooks.is_empty() {
-                drop(state);
-                // They are children now: when the last of them has ended we come again.
-                node.run_hooks();
-                return;
-            }
-            let mut state = state;
-            node.set(CLOSED);
-            let mut wakers = Vec::new();
-            while let Some(waker) = state.closed.serve_first() {
-                wakers.extend(waker);
-            }
-            let deadline = state.deadline.take();
-            let tally = state.tally.clone();
-            drop(state);
-            wake_all(wakers);
-            drop(deadline);
-            let Some(Parent { node: above, key }) = &node.parent else {
-                return;
-            };
-            let above = above.clone();
-            let mut state = above.state.lock();
-            state.subgroups.remove(*key);
-            if state.subgroups.is_empty() && state.subgroups.capacity() > KEPT {
-                state.subgroups = Slab::new();
-            }
-            state.tally.add(&tally);
-            state.holds -= 1;
-            let left = state.is_busy();
-            drop(state);
-            if left {
-                return;
-            }
-            if above.parent.is_none() {
-                above.executor.last_child_gone();
-            }
-            node = above;
-        }
-    }
-
     /// Cancels the group when `task` says so; ends with the group.
     pub(super) fn set_deadline(&self, task: Task<()>) {
         let mut state = self.state.lock();
@@ -681,36 +445,6 @@ impl Node {
 
     pub(super) fn note_overrun(&self, name: String) {
         self.state.lock().tally.overrun(name);
-    }
-
-    /// Waits until the group closes, or with `closed` until it is closed.
-    pub(super) fn poll_state(
-        &self,
-        closed: bool,
-        key: &mut Option<Key>,
-        cx: &mut Context<'_>,
-    ) -> Poll<()> {
-        let mut state = self.state.lock();
-        let flag = if closed { CLOSED } else { CLOSING };
-        if self.flags() & flag != 0 {
-            return Poll::Ready(());
-        }
-        let waiters = state.waiters(closed);
-        let old = match key {
-            Some(key) => waiters.update(key, cx),
-            None => {
-                *key = Some(waiters.push(cx.waker().clone()));
-                None
-            }
-        };
-        drop(state);
-        discard(old);
-        Poll::Pending
-    }
-
-    pub(super) fn forget_waiter(&self, closed: bool, key: Key) {
-        let removed = self.state.lock().waiters(closed).remove(key);
-        discard(removed.waker);
     }
 
     /// The paths of all tasks of this group and those below.
@@ -746,26 +480,16 @@ impl Node {
 }
 
 impl State {
-    fn is_busy(&self) -> bool {
+    pub(super) fn is_busy(&self) -> bool {
         self.holds > 0 || !self.children.is_empty()
     }
 
-    fn waiters(&mut self, closed: bool) -> &mut WaitList {
+    pub(super) fn waiters(&mut self, closed: bool) -> &mut WaitList {
         if closed {
             &mut self.closed
         } else {
             &mut self.closing
         }
-    }
-}
-
-impl Owner for Node {
-    fn has_children(&self) -> bool {
-        self.state.lock().is_busy()
-    }
-
-    fn runtime_gone(self: Arc<Self>) {
-        self.cancel(&Reason::from("its runtime is gone"), true);
     }
 }
 
@@ -776,37 +500,5 @@ impl Drop for Node {
         while let Some(Parent { node, .. }) = parent {
             parent = Arc::into_inner(node).and_then(|mut node| node.parent.take());
         }
-    }
-}
-
-crate::primitives::per_thread! {
-    /// The address of the group whose child is polled on this thread.
-    static POLLED: Cell<usize> = Cell::new(0);
-}
-
-fn polled_here() -> Option<usize> {
-    POLLED
-        .try_with(Cell::get)
-        .ok()
-        .filter(|&address| address != 0)
-}
-
-/// Marks this thread as polling a child of `node` until it is dropped.
-pub(super) struct Polled {
-    outer: usize,
-}
-
-impl Polled {
-    pub(super) fn enter(node: &Node) -> Self {
-        let outer = POLLED.try_with(|polled| polled.replace(node.address()));
-        Self {
-            outer: outer.unwrap_or(0),
-        }
-    }
-}
-
-impl Drop for Polled {
-    fn drop(&mut self) {
-        POLLED.try_with(|polled| polled.set(self.outer)).ok();
     }
 }

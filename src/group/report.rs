@@ -1,6 +1,6 @@
 use std::fmt;
 
-use super::node::End;
+use super::label::End;
 
 /// How tasks came to their ends, counted.
 #[derive(Debug, Clone, Default)]

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::Group;
 use super::builder::Builder;
-use super::node::Name;
+use super::label::Name;
 
 pub(super) fn of<E: Send + 'static>(
     builder: Builder<E>,

@@ -3,7 +3,7 @@ use std::panic::Location;
 use std::time::Duration;
 
 use super::Group;
-use super::node::Name;
+use super::label::Name;
 
 /// A picture of a group: its subgroups and its live tasks. From [`Group::tree`].
 ///

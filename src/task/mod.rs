@@ -1,6 +1,7 @@
 //! Single tasks: their handles, how they end, and the token that asks them to.
 
 mod blocking;
+mod deadline;
 mod handle;
 mod join_error;
 mod outcome;

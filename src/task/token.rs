@@ -4,11 +4,12 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock, Weak};
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use pin_project_lite::pin_project;
 use slab::Slab;
 
-use super::{Reason, discard};
+use super::{Reason, Task, discard};
 use crate::primitives::Mutex;
 use crate::primitives::atomic::{AtomicBool, Ordering};
 use crate::sync::{Key, WaitList, wake_all};
@@ -35,22 +36,26 @@ use crate::sync::{Key, WaitList, wake_all};
 /// ```
 #[derive(Clone)]
 pub struct CancellationToken {
-    node: Arc<Node>,
+    pub(super) node: Arc<Node>,
 }
 
-struct Node {
+pub(super) struct Node {
     /// Set last, under the lock: whoever sees it sees the reason too.
     cancelled: AtomicBool,
     reason: OnceLock<Reason>,
-    state: Mutex<State>,
-    parent: Option<Arc<Node>>,
+    pub(super) state: Mutex<State>,
+    /// Its own, if that is earlier than the parent's.
+    pub(super) deadline: Option<Instant>,
+    pub(super) parent: Option<Arc<Node>>,
     /// Where it stands among the children of its parent. Empty if that was cancelled before.
     place: OnceLock<usize>,
 }
 
-struct State {
+pub(super) struct State {
     waiters: WaitList,
     children: Slab<Weak<Node>>,
+    /// Cancels the token at its deadline.
+    pub(super) timer: Option<Task<()>>,
 }
 
 /// How big an empty list of children may stay.
@@ -68,7 +73,13 @@ impl CancellationToken {
     ///
     /// It may be cancelled alone. Dropping it leaves nothing behind in the parent.
     pub fn child_token(&self) -> Self {
-        let node = Arc::new(Node::new(Some(self.node.clone())));
+        self.child(None)
+    }
+
+    pub(super) fn child(&self, deadline: Option<Instant>) -> Self {
+        let mut node = Node::new(Some(self.node.clone()));
+        node.deadline = deadline;
+        let node = Arc::new(node);
         let mut state = self.node.state.lock();
         if !self.is_cancelled() {
             // The child is complete before a cancel can meet it, and nobody else sets its place.
@@ -169,7 +180,9 @@ impl Node {
             state: Mutex::new(State {
                 waiters: WaitList::new(),
                 children: Slab::new(),
+                timer: None,
             }),
+            deadline: None,
             parent,
             place: OnceLock::new(),
         }
@@ -207,7 +220,7 @@ impl Drop for Node {
 }
 
 /// Cancels `root` and what descends from it, without recursion.
-fn cancel_tree(root: Arc<Node>, reason: &Reason) {
+pub(super) fn cancel_tree(root: Arc<Node>, reason: &Reason) {
     let mut wakers = Vec::new();
     let mut pending = VecDeque::from([root]);
     while let Some(node) = pending.pop_front() {
@@ -220,7 +233,9 @@ fn cancel_tree(root: Arc<Node>, reason: &Reason) {
             }
         }
         let children = std::mem::take(&mut state.children);
+        let timer = state.timer.take();
         drop(state);
+        drop(timer);
         pending.extend(
             children
                 .into_iter()

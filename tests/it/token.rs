@@ -590,3 +590,49 @@ fn no_short_sequence_of_steps_loses_a_wake() {
     }
     assert!(woken_after_a_drop > 1000, "{woken_after_a_drop}");
 }
+
+#[test]
+fn a_deadline_cancels_and_is_never_later_than_the_parents() {
+    let sim = Sim::new();
+    let rt = sim.runtime();
+    let second = Duration::from_secs(1);
+    let start = rt.now();
+    let parent = CancellationToken::new().child_until(&rt, start + second * 5);
+    let later = parent.child_until(&rt, start + second * 9);
+    let earlier = parent.child_token().child_until(&rt, start + second * 2);
+    let below = earlier.child_token();
+    assert_eq!(later.deadline(), Some(start + second * 5));
+    assert_eq!(below.deadline(), Some(start + second * 2));
+    sim.run_until_idle();
+    assert_eq!(sim.live_timers(), 2, "the later one needs none");
+    sim.block_on(below.cancelled());
+    assert_eq!(sim.elapsed(), second * 2);
+    assert!(!parent.is_cancelled());
+    sim.block_on(later.cancelled());
+    assert_eq!(sim.elapsed(), second * 5);
+    assert_eq!(later.reason(), Some(Reason::from("deadline")));
+    sim.run_until_idle();
+    assert_eq!((sim.live_tasks(), sim.live_timers()), (0, 0));
+    assert!(parent.child_until(&rt, start + second * 7).is_cancelled());
+    assert!(
+        CancellationToken::new()
+            .child_until(&rt, start)
+            .is_cancelled()
+    );
+}
+
+#[test]
+fn a_deadline_leaves_nothing_behind_when_its_token_is_dropped_or_cancelled() {
+    let sim = Sim::new();
+    let rt = sim.runtime();
+    let far = rt.now() + Duration::from_secs(1_000_000);
+    let dropped = CancellationToken::new().child_until(&rt, far);
+    let cancelled = CancellationToken::new().child_until(&rt, far);
+    sim.run_until_idle();
+    assert_eq!(sim.live_timers(), 2);
+    drop(dropped);
+    cancelled.cancel("before");
+    sim.run_until_idle();
+    assert_eq!((sim.live_tasks(), sim.live_timers()), (0, 0));
+    assert_eq!(cancelled.reason(), Some(Reason::from("before")));
+}

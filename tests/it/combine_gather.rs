@@ -512,6 +512,23 @@ fn extra_attempts_share_a_limit_and_give_their_slots_back() {
 }
 
 #[test]
+fn an_extra_attempt_that_has_failed_holds_no_slot() {
+    let sim = Sim::new();
+    let rt = sim.runtime();
+    let log = Log::default();
+    let extra = Limit::new(1);
+    sim.block_on(async {
+        let plan = [(9, Ok(1)), (1, Err(2))];
+        let mut hedge = pin!(hedge(&rt, SECOND, attempts(&rt, &log, plan)).extra(&extra));
+        assert!(timeout(&rt, SECOND * 3 / 2, hedge.as_mut()).await.is_err());
+        assert_eq!(extra.available(), 0);
+        assert!(timeout(&rt, SECOND, hedge.as_mut()).await.is_err());
+        assert_eq!(extra.available(), 1);
+        assert_eq!(hedge.await.unwrap().value, 1);
+    });
+}
+
+#[test]
 fn a_hedge_dropped_at_any_poll_leaves_nothing() {
     let polls = drop_at_every_poll(Order::Fifo, |sim| {
         let rt = sim.runtime();

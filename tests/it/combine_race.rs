@@ -365,6 +365,30 @@ fn within_the_grace_losers_clean_up_and_past_it_they_are_dropped() {
 }
 
 #[test]
+fn losers_that_were_never_polled_are_asked_too() {
+    for len in [2, 20, 40, 400] {
+        let sim = Sim::new();
+        let rt = sim.runtime();
+        let token = CancellationToken::new();
+        let clean = Cell::new(0);
+        let entrants = (0..len).map(|index| {
+            let (rt, token, clean) = (&rt, &token, &clean);
+            async move {
+                if index > 0 {
+                    token.cancelled().await;
+                    rt.sleep(SECOND).await;
+                    clean.set(clean.get() + 1);
+                }
+            }
+        });
+        // The first is ready at once.
+        let won = sim.block_on(race(entrants).grace(&rt, 60 * SECOND, &token));
+        assert_eq!(won, Ok((0, ())));
+        assert_eq!((clean.get(), sim.elapsed()), (len - 1, SECOND));
+    }
+}
+
+#[test]
 fn a_grace_dropped_at_any_poll_leaves_nothing() {
     let polls = drop_at_every_poll(Order::Fifo, |sim| {
         let rt = sim.runtime();

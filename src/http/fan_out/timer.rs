@@ -144,3 +144,27 @@ impl Drop for Alarm<'_> {
         }
     }
 }
+
+#[cfg(all(test, feature = "sim"))]
+mod tests {
+    use std::task::Waker;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::sim::Sim;
+
+    #[test]
+    fn what_is_over_leaves_no_alarm() {
+        let sim = Sim::new();
+        let timer = Timer::new(sim.runtime());
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut alarm = timer.alarm();
+        for seconds in [5, 7, 3] {
+            let deadline = sim.now() + Duration::from_secs(seconds);
+            assert!(alarm.poll(deadline, &mut cx).is_pending());
+            assert_eq!(timer.due.lock().alarms.len(), 1);
+        }
+        drop(alarm);
+        assert!(timer.due.lock().alarms.is_empty());
+    }
+}

@@ -117,6 +117,31 @@ fn closing_ends_the_wait_for_the_rate_limit() {
 }
 
 #[test]
+fn a_slot_that_comes_with_the_close_starts_nothing() {
+    explore_orders(10, |sim| {
+        let token = CancellationToken::new();
+        let close = token.clone();
+        let server = Server::new(sim, move |call| {
+            let close = close.clone();
+            async move {
+                call.sleep(SECOND).await;
+                close.cancel("done");
+                call.answer("ok")
+            }
+        });
+        let fan_out = FanOut::new(&sim.runtime(), server.clone())
+            .concurrency(1)
+            .per_host(1)
+            .close_on(token);
+        let all = ["http://h/"; 3];
+        let results = sim.block_on(fan_out.fetch_all(all).into_future());
+        let done: Vec<_> = results.iter().map(|(_, result)| result.is_ok()).collect();
+        assert_eq!(done, [true, false, false]);
+        assert_eq!(server.urls().len(), 1);
+    });
+}
+
+#[test]
 fn a_redirect_goes_on_after_a_close_if_it_need_not_wait() {
     let sim = Sim::new();
     let server = Server::new(&sim, |call| async move {
@@ -140,7 +165,9 @@ fn a_token_cancelled_before_lets_nothing_start() {
     let server = Server::prompt(&sim);
     let token = CancellationToken::new();
     token.cancel("before");
-    let fan_out = FanOut::new(&sim.runtime(), server.clone());
+    let rt = sim.runtime();
+    let rate = RateLimit::new(1, SECOND);
+    let fan_out = FanOut::new(&rt, server.clone()).rate_limit(rate.clone());
     for fan_out in [
         fan_out.clone().close_on(token.clone()),
         fan_out.cancel_on(token),
@@ -150,6 +177,7 @@ fn a_token_cancelled_before_lets_nothing_start() {
         assert!(results.iter().all(|(_, result)| result.is_err()));
     }
     assert!(server.urls().is_empty());
+    assert!(rate.try_acquire(&rt), "a permit was taken for nothing");
 }
 
 #[test]

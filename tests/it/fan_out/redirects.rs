@@ -204,6 +204,7 @@ fn a_body_that_comes_in_pieces_is_not_sent_again() {
         if let Err(error) = result {
             assert_eq!(error.kind(), ErrorKind::Redirect);
             assert!(error.maybe_sent());
+            assert_eq!(error.url(), "http://h/go");
             assert_eq!(server.urls().len(), 1);
         }
     }
@@ -329,6 +330,12 @@ fn credentials_stay_with_their_origin() {
                 &[start, other][..],
                 &[start, other, "https://c.example/"],
                 &[start, "http://b.example/x", "http://a.example/back"],
+                &[
+                    start,
+                    "http://b.example/x",
+                    "http://a.example/1",
+                    "http://a.example/2",
+                ],
             ] {
                 let (headers, url) = sent_after(status, places);
                 let text = format!("{headers:?}");

@@ -207,6 +207,11 @@ fn a_request_is_laid_over_the_session_and_that_over_the_defaults() {
     assert!(get(Timeouts::none()).is_ok());
     let error = get(Timeouts::none().first_byte(MS)).unwrap_err();
     assert!(fails(&error, TimeoutPhase::FirstByte));
+    let twice = FetchRequest::get("http://h/")
+        .timeout(Timeouts::none())
+        .timeout(Timeouts::new().idle(MS));
+    let error = sim.block_on(fan_out.fetch(twice)).unwrap_err();
+    assert!(fails(&error, TimeoutPhase::Idle));
 }
 
 #[test]
@@ -309,6 +314,35 @@ fn one_timer_serves_all_requests() {
             }
             assert_eq!(sim.elapsed(), SECOND * 7);
         });
+    });
+}
+
+#[test]
+fn a_limit_that_comes_later_may_pass_earlier() {
+    let sim = Sim::new();
+    let server = Server::new(&sim, |call| async move {
+        if call.path == "/short" {
+            call.sleep(SECOND).await;
+            return call.answer("ok");
+        }
+        std::future::pending().await
+    });
+    let fan_out = FanOut::new(&sim.runtime(), server).concurrency(2);
+    let get = |path: &str, total| {
+        let timeouts = Timeouts::total(total).no_connect();
+        FetchRequest::get(format!("http://h/{path}")).timeout(timeouts)
+    };
+    let requests = [
+        ("long", get("long", SECOND * 60)),
+        ("short", get("short", SECOND * 50)),
+        ("late", get("late", SECOND * 4)),
+    ];
+    let mut stream = fan_out.fetch_all(requests).stream();
+    sim.block_on(async {
+        for (wanted, at) in [("short", 1), ("late", 5), ("long", 60)] {
+            let (key, _) = stream.next().await.unwrap();
+            assert_eq!((key, sim.elapsed()), (wanted, SECOND * at));
+        }
     });
 }
 

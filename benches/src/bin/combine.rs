@@ -115,7 +115,10 @@ impl Future for Never {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<u32> {
         let waker = &mut self.board.0.borrow_mut()[self.index];
-        if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+        if !waker
+            .as_ref()
+            .is_some_and(|waker| waker.will_wake(cx.waker()))
+        {
             *waker = Some(cx.waker().clone());
         }
         Poll::Pending
@@ -341,7 +344,11 @@ fn timer_row(name: &str, workload: &'static str, host: &'static str, rounds: usi
     println!("| variant | ns of CPU per item | ours / it | 95 % |");
     println!("|---|---|---|---|");
     for (index, (name, _)) in variants.iter().enumerate() {
-        let ratios: Vec<_> = times[0].iter().zip(&times[index]).map(|(a, b)| a / b).collect();
+        let ratios: Vec<_> = times[0]
+            .iter()
+            .zip(&times[index])
+            .map(|(a, b)| a / b)
+            .collect();
         let (low, high) = interval(&ratios);
         let compared = match index {
             0 => "| |".to_owned(),

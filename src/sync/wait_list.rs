@@ -33,8 +33,34 @@ struct Entry<D> {
 
 #[derive(Debug, Clone, Copy)]
 struct Links {
-    before: Option<usize>,
-    after: Option<usize>,
+    before: Link,
+    after: Link,
+}
+
+/// The key of a neighbour, if there is one. Half as big as that would be: an entry takes 32 bytes
+/// this way, and filling fresh memory is the greater part of what a first wait costs.
+#[derive(Debug, Clone, Copy)]
+struct Link(u32);
+
+impl Link {
+    const NONE: Self = Self(u32::MAX);
+
+    fn to(key: usize) -> Self {
+        match u32::try_from(key) {
+            Ok(key) if key != u32::MAX => Self(key),
+            _ => panic!("more than four thousand million waiters"),
+        }
+    }
+
+    fn key(self) -> Option<usize> {
+        (self.0 != u32::MAX).then_some(self.0 as usize)
+    }
+}
+
+impl From<Option<usize>> for Link {
+    fn from(key: Option<usize>) -> Self {
+        key.map_or(Self::NONE, Self::to)
+    }
 }
 
 /// How big an empty slab may stay.
@@ -74,12 +100,12 @@ impl<D> WaitList<D> {
             waker: Some(waker),
             data,
             links: Some(Links {
-                before,
-                after: None,
+                before: before.into(),
+                after: Link::NONE,
             }),
         });
         if let Some(last) = before {
-            self.links_mut(last).after = Some(key);
+            self.links_mut(last).after = Link::to(key);
         }
         self.ends = Some((self.ends.map_or(key, |(first, _)| first), key));
         Key(key)
@@ -129,7 +155,7 @@ impl<D> WaitList<D> {
         let mut next = self.ends.take().map(|(first, _)| first);
         std::iter::from_fn(move || {
             let entry = self.entries.remove(next?);
-            next = entry.links.and_then(|links| links.after);
+            next = entry.links.and_then(|links| links.after.key());
             Some(entry.waker)
         })
         .flatten()
@@ -197,21 +223,21 @@ impl<D> WaitList<D> {
         let Some(links) = self.entries[key].links.take() else {
             return;
         };
-        if let Some(before) = links.before {
+        if let Some(before) = links.before.key() {
             self.links_mut(before).after = links.after;
         }
-        if let Some(after) = links.after {
+        if let Some(after) = links.after.key() {
             self.links_mut(after).before = links.before;
         }
         self.ends = match self.ends {
             Some((first, last)) if first == key || last == key => {
                 let first = if first == key {
-                    links.after
+                    links.after.key()
                 } else {
                     Some(first)
                 };
                 let last = if last == key {
-                    links.before
+                    links.before.key()
                 } else {
                     Some(last)
                 };

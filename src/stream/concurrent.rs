@@ -176,7 +176,8 @@ impl<S: Source, M: Mode<S>> Concurrent<S, M> {
 
     /// Runs the futures on `runtime`, whether the stream is polled or not.
     ///
-    /// The result gives the same as this one. See [`OnRuntime`] for the differences.
+    /// The result gives the same as this one. See [`OnRuntime`] for the differences. Comes last:
+    /// limit and order are set before it.
     ///
     /// # Panics
     ///

@@ -240,6 +240,10 @@ impl FanOut {
     }
 
     /// Starts no more requests than `rate` allows, each redirect counted.
+    ///
+    /// A request starts when it is handed to the client. Where that has to connect first, the
+    /// server sees it later: those of a first burst may arrive together with those of the next
+    /// period, which find their connections open.
     pub fn rate_limit(self, rate: RateLimit) -> Self {
         self.with(|options| options.rate = Some(rate))
     }

@@ -106,8 +106,8 @@ impl fmt::Debug for Redirected {
 
 /// Why one request of a [`FanOut`](super::FanOut) gave no answer.
 ///
-/// Displays what went wrong, the URL without user info and query, and the time it took. No
-/// header and no body is ever part of it.
+/// Displays what went wrong, the URL without user info and query, and the time it took if anything
+/// was tried. No header and no body is ever part of it.
 pub struct FetchError(Box<Failure>);
 
 pub(super) struct Failure {
@@ -159,6 +159,9 @@ impl FetchError {
 impl fmt::Display for FetchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Failure { error, url, .. } = &*self.0;
+        if self.0.attempts == 0 {
+            return write!(f, "{error} ({url})");
+        }
         write!(f, "{error} ({url}, after {:.1?})", self.0.elapsed)
     }
 }

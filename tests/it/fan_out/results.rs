@@ -32,6 +32,25 @@ fn results_come_in_the_order_of_the_input_with_their_keys() {
 }
 
 #[test]
+fn an_error_says_how_long_it_took_if_anything_was_tried() {
+    let sim = Sim::new();
+    let server = Server::new(&sim, |call| async move {
+        call.sleep(SECOND).await;
+        Err(HttpError::new(ErrorKind::Connect))
+    });
+    let fan_out = FanOut::new(&sim.runtime(), server);
+    let error = |url| sim.block_on(fan_out.fetch(url).into_future()).unwrap_err();
+    assert_eq!(
+        error("http://h/").to_string(),
+        "no connection (http://h/, after 1.0s)"
+    );
+    assert_eq!(
+        error("ftp://h/").to_string(),
+        "invalid request: only http and https URLs can be fetched (ftp://h/)"
+    );
+}
+
+#[test]
 fn the_stream_gives_results_as_they_complete() {
     let sim = Sim::new();
     let server = Server::new(&sim, |call| async move {

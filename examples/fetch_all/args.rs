@@ -77,6 +77,7 @@ fn parse_from(mut parser: lexopt::Parser) -> Result<Option<Args>, String> {
         runtime: Kind::Threads,
         client: ClientKind::Surf,
     };
+    let mut runtime = None;
     while let Some(arg) = parser.next().map_err(|error| error.to_string())? {
         let Long(name) = arg else {
             return Err(arg.unexpected().to_string());
@@ -88,11 +89,12 @@ fn parse_from(mut parser: lexopt::Parser) -> Result<Option<Args>, String> {
         let mut value = || parser.value().map_err(|error| error.to_string());
         let wrong = |reason: String| format!("--{name}: {reason}");
         match name.as_str() {
-            "input" => args.input = Some(value()?.into()),
+            "input" => args.input = Some(path(value()?).map_err(wrong)?),
             "output" => {
-                args.output = Some(value()?.into()).filter(|it: &PathBuf| it != Path::new("-"))
+                let path = path(value()?).map_err(wrong)?;
+                args.output = Some(path).filter(|it| it != Path::new("-"));
             }
-            "bodies" => args.bodies = Some(value()?.into()),
+            "bodies" => args.bodies = Some(path(value()?).map_err(wrong)?),
             "concurrency" => args.concurrency = count(&text(value()?)?).map_err(wrong)?,
             "per-host" => args.per_host = Some(count(&text(value()?)?).map_err(wrong)?),
             "timeout" => args.timeout = Some(seconds(&text(value()?)?).map_err(wrong)?),
@@ -110,7 +112,7 @@ fn parse_from(mut parser: lexopt::Parser) -> Result<Option<Args>, String> {
                     return Err("--retries: not supported yet, leave it out".into());
                 }
             }
-            "runtime" => args.runtime = Kind::named(&text(value()?)?).map_err(wrong)?,
+            "runtime" => runtime = Some(text(value()?)?),
             "client" => {
                 args.client = match text(value()?)?.as_str() {
                     "surf" => ClientKind::Surf,
@@ -121,7 +123,17 @@ fn parse_from(mut parser: lexopt::Parser) -> Result<Option<Args>, String> {
             _ => return Err(format!("there is no option --{name}")),
         }
     }
+    args.runtime = Kind::named(runtime.as_deref().unwrap_or("threads"))
+        .map_err(|reason| format!("--runtime: {reason}"))?;
     Ok(Some(args))
+}
+
+/// An empty one, such as that of a variable that is not set, would stand for the folder we are in.
+fn path(value: OsString) -> Result<PathBuf, String> {
+    if value.is_empty() {
+        return Err("must not be empty".into());
+    }
+    Ok(value.into())
 }
 
 fn text(value: OsString) -> Result<String, String> {

@@ -156,8 +156,9 @@ impl Parser {
         if text.trim().is_empty() || text.starts_with('#') {
             return None;
         }
-        let (key, url) = text.split_once('\t').unwrap_or((text.trim(), text));
+        let (key, url) = text.split_once('\t').unwrap_or(("", text));
         let url = url.trim();
+        let key = if key.trim().is_empty() { url } else { key };
         let mut entry = Entry::new(key.to_owned(), url.to_owned(), Some(self.line));
         if url.is_empty() {
             entry.fault = Some("no URL behind the key");
@@ -222,7 +223,11 @@ enum Line {
 impl Entry {
     fn new(key: String, url: String, line: Option<usize>) -> Self {
         // A key may be a URL with a password in it, the URL itself above all.
-        let is_url = key == url || key.contains("://");
+        let start = key.trim_start().to_ascii_lowercase();
+        let is_url = key == url
+            || key.contains("://")
+            || start.starts_with("http:")
+            || start.starts_with("https:");
         Self {
             key: if is_url { redact_url(&key) } else { key },
             url: redact_url(&url),

@@ -11,8 +11,10 @@ mod output;
 mod runtimes;
 mod server;
 
+use std::fmt::Display;
 use std::future::poll_fn;
-use std::io;
+use std::io::{self, Write};
+use std::path::Path;
 use std::pin::Pin;
 use std::process::ExitCode;
 use std::task::Poll;
@@ -44,7 +46,7 @@ fn main() -> ExitCode {
     let args = match args::parse() {
         Ok(Some(args)) => args,
         Ok(None) => {
-            print!("{}", args::USAGE);
+            io::stdout().write_all(args::USAGE.as_bytes()).ok();
             return ExitCode::SUCCESS;
         }
         Err(error) => return refuse(&format!("{error}\n\n{}", args::USAGE)),
@@ -61,8 +63,13 @@ fn main() -> ExitCode {
 }
 
 fn refuse(error: &str) -> ExitCode {
-    eprintln!("fetch_all: {error}");
+    say(format_args!("fetch_all: {error}"));
     ExitCode::from(BAD_USAGE)
+}
+
+/// Writes a line to standard error. That nobody reads it is no reason to end.
+fn say(line: impl Display) {
+    writeln!(io::stderr(), "{line}").ok();
 }
 
 /// Everything that is opened before anything is sent.
@@ -79,6 +86,12 @@ enum Source {
 
 impl Job {
     fn open(args: &Args) -> Result<Self, String> {
+        if let (Some(input), Some(output)) = (&args.input, &args.output) {
+            if is_same_file(input, output) {
+                let name = output.display();
+                return Err(format!("{name}: the output would replace the input"));
+            }
+        }
         let source = match &args.input {
             Some(name) => {
                 let reader = input::open(name);
@@ -107,7 +120,7 @@ impl Job {
         let mut writer = Writer::new(&rt, self.output);
         let stopped = async {
             self.signals.token().cancelled().await;
-            eprintln!("\nfetch_all: finishing what is under way; once more to stop now");
+            say("\nfetch_all: finishing what is under way; once more to stop now");
             self.signals.second_token().cancelled().await;
             rt.sleep(LAST_ROWS).await;
             Ok(None)
@@ -117,21 +130,25 @@ impl Job {
             Ok(Some(tally)) => tally,
             Ok(None) => return INTERRUPTED,
             Err(error) => {
-                eprintln!("fetch_all: output: {error}");
+                say(format_args!("fetch_all: output: {error}"));
                 return SOME_FAILED;
             }
         };
         summarise(&tally, rt.now() - started);
         if let Some(signal) = self.signals.token().reason() {
-            eprintln!("fetch_all: stopped by {signal}");
+            say(format_args!("fetch_all: stopped by {signal}"));
             return INTERRUPTED;
         }
         if let Some(error) = failure.lock().unwrap().take() {
-            eprintln!("fetch_all: input: {error}");
+            say(format_args!("fetch_all: input: {error}"));
             return SOME_FAILED;
         }
         if tally.failed > 0 { SOME_FAILED } else { 0 }
     }
+}
+
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    one.is_file() && matches!((one.canonicalize(), other.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
 fn fan_out(rt: &Runtime, args: Args, signals: &ShutdownSignals) -> FanOut {
@@ -193,5 +210,7 @@ fn summarise(tally: &Tally, elapsed: Duration) {
     } = tally;
     let seconds = elapsed.as_secs_f64();
     let rate = *done as f64 / seconds.max(1e-9);
-    eprintln!("{done} done, {failed} failed, {bytes} bytes in {seconds:.2} s ({rate:.0}/s)");
+    say(format_args!(
+        "{done} done, {failed} failed, {bytes} bytes in {seconds:.2} s ({rate:.0}/s)"
+    ));
 }

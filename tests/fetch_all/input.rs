@@ -109,6 +109,9 @@ fn a_password_is_written_nowhere() {
          http://me:can/canary@127.0.0.1:x/\n\
          http://canary@127.0.0.1:x/\n\
          key\thttp://me:canary@h:x/\n\
+         HTTP:me:canary@h\t{with}/good\n\
+         https:\\\\me:canary@h\t{with}/good\n\
+         me@h\t{with}/good\n\
          http://me:canary@h:x/\thttp://me:canary@h:x/\n\
          ftp://me:canary@127.0.0.1/\n\
          me:canary@127.0.0.1\n\
@@ -118,7 +121,9 @@ fn a_password_is_written_nowhere() {
     let args = ["--input", "-", "--bodies", folder.to_str().unwrap()];
     let done = Program::new(&args).feed(&text);
     assert_eq!(done.status, 1);
-    assert_eq!(rows(&done.stdout).len(), 12);
+    let rows = rows(&done.stdout);
+    assert_eq!(rows.len(), 15);
+    assert!(rows.iter().any(|row| row["key"] == "me@h"));
     assert!(!done.stdout.contains("canary"), "{}", done.stdout);
     assert!(!done.stderr.contains("canary"), "{}", done.stderr);
     for file in std::fs::read_dir(&folder).unwrap() {
@@ -132,6 +137,18 @@ fn a_password_is_written_nowhere() {
         );
     }
     std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn a_key_is_the_url_if_it_is_blank() {
+    let server = Server::echo();
+    let base = &server.base;
+    let text = format!("\t{base}/1\n \t{base}/2\n");
+    let done = Program::new(&["--input", "-"]).feed(&text);
+    assert_eq!(done.status, 0, "{}", done.stderr);
+    for row in rows(&done.stdout) {
+        assert_eq!(row["key"], row["url"]);
+    }
 }
 
 #[test]

@@ -54,6 +54,19 @@ impl Program {
         done
     }
 
+    /// Runs it with `text` on standard input, and with nobody at the other end of its standard
+    /// error. Gives exit status and standard output.
+    pub(crate) fn feed_unheard(mut self, text: &str) -> (i32, String) {
+        let mut child = self.0.spawn().unwrap();
+        drop(child.stderr.take());
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(text.as_bytes()).unwrap();
+        drop(stdin);
+        let done = child.wait_with_output().unwrap();
+        let stdout = String::from_utf8(done.stdout).unwrap();
+        (done.status.code().unwrap_or(-1), stdout)
+    }
+
     pub(crate) fn start(mut self) -> Running {
         let mut child = self.0.spawn().unwrap();
         let said = Said::default();

@@ -48,6 +48,9 @@ fn bad_options_are_refused() {
         ("--output", "/no/such/folder/file", "/no/such/folder/file"),
         ("--output", "/", "/: "),
         ("--bodies", "/dev/null/x", "/dev/null/x"),
+        ("--input", "", "--input: must not be empty"),
+        ("--output", "", "--output: must not be empty"),
+        ("--bodies", "", "--bodies: must not be empty"),
         ("--no-such-option", "x", "no option --no-such-option"),
     ] {
         let input = ["--input", "-"];
@@ -70,7 +73,31 @@ fn a_runtime_that_is_not_there_names_its_feature() {
             &["--runtime", runtime],
             &format!("--features surf,{runtime}"),
         );
+        if runtime == "threads" {
+            refused(&[], "--features surf,threads");
+        }
     }
+}
+
+#[test]
+fn the_input_is_not_replaced_by_the_output() {
+    let path = std::env::temp_dir().join(format!("fetch-all-same-{}", std::process::id()));
+    fs::write(&path, "http://127.0.0.1:1/\n").unwrap();
+    let file = path.file_name().unwrap();
+    let detour = path.with_file_name(".").join(file);
+    let (input, output) = (path.to_str().unwrap(), detour.to_str().unwrap());
+    refused(&["--input", input, "--output", output], "replace the input");
+    assert_eq!(fs::read_to_string(&path).unwrap(), "http://127.0.0.1:1/\n");
+    fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn nobody_needs_to_read_standard_error() {
+    let server = Server::echo();
+    let (status, stdout) = Program::new(&["--input", "-"]).feed_unheard(&server.base);
+    assert_eq!((status, stdout.lines().count()), (0, 1));
+    let (status, stdout) = Program::new(&["--input", "-"]).feed_unheard("no url");
+    assert_eq!((status, stdout.lines().count()), (1, 1));
 }
 
 #[test]

@@ -12,7 +12,7 @@ use untethered::{Runtime, runtime};
 
 /// A mirror that answers after a while, or is down.
 async fn ask(rt: &Runtime, mirror: usize) -> Result<String, String> {
-    let millis = [90, 20, 40, 700][mirror];
+    let millis = [90, 20, 30, 700][mirror];
     rt.sleep(Duration::from_millis(millis)).await;
     match mirror {
         1 => Err(format!("mirror {mirror} is down")),

@@ -170,6 +170,7 @@ fn try_gather_ends_at_the_first_error_with_the_others_gone() {
     assert_eq!(sim.live_timers(), 0);
 }
 
+// C2
 #[test]
 fn a_gather_dropped_at_any_poll_drops_everybody() {
     for limit in [2, 100] {
@@ -332,6 +333,7 @@ fn a_wait_with_a_timeout_cancels_nobody() {
     assert_eq!((sim.elapsed(), sim.live_timers()), (2 * SECOND, 0));
 }
 
+// C1
 #[test]
 fn a_dropped_wait_loses_no_output() {
     for len in [5, 50] {
@@ -528,6 +530,7 @@ fn an_extra_attempt_that_has_failed_holds_no_slot() {
     });
 }
 
+// C2
 #[test]
 fn a_hedge_dropped_at_any_poll_leaves_nothing() {
     let polls = drop_at_every_poll(Order::Fifo, |sim| {
@@ -557,6 +560,7 @@ fn a_hedge_dropped_at_any_poll_leaves_nothing() {
     assert!(polls >= 5, "{polls}");
 }
 
+// C1
 #[test]
 fn a_timeout_around_a_wait_keeps_the_set() {
     let sim = Sim::new();

@@ -253,6 +253,7 @@ fn the_earliest_wins_in_any_order_of_wakes() {
     });
 }
 
+// C2
 #[test]
 fn a_race_dropped_at_any_poll_drops_everybody() {
     for len in [2, 8, 20, 50] {
@@ -388,6 +389,7 @@ fn losers_that_were_never_polled_are_asked_too() {
     }
 }
 
+// C2
 #[test]
 fn a_grace_dropped_at_any_poll_leaves_nothing() {
     let polls = drop_at_every_poll(Order::Fifo, |sim| {
@@ -596,6 +598,7 @@ fn a_quorum_ends_as_soon_as_its_outcome_is_certain() {
     assert_eq!(sim.live_timers(), 0);
 }
 
+// C2
 #[test]
 fn race_ok_and_quorum_dropped_at_any_poll_drop_everybody() {
     for needed in [1, 3] {

@@ -128,6 +128,7 @@ fn first_takes_nothing_behind_the_match() {
     });
 }
 
+// C1
 #[test]
 fn a_dropped_first_loses_no_item() {
     let sim = Sim::new();
@@ -340,6 +341,7 @@ fn batches_by_number_by_time_and_by_both() {
     assert_eq!(sim.live_timers(), 0);
 }
 
+// C1
 #[test]
 fn a_dropped_wait_for_a_batch_keeps_its_items() {
     let sim = Sim::new();
@@ -526,6 +528,7 @@ fn a_merged_stream_that_has_ended_is_dropped_and_the_other_goes_on() {
     });
 }
 
+// C1
 #[test]
 fn zip_waits_for_both_at_once_and_keeps_an_item_that_has_no_partner_yet() {
     let sim = Sim::new();
@@ -602,6 +605,7 @@ fn progress_is_told_after_each_item_and_goes_on_where_it_stopped() {
 }
 
 /// Drops a stream of everything at every poll.
+// C2
 #[test]
 fn adaptors_dropped_at_any_poll_leave_nothing() {
     for order in [Order::Fifo, Order::Lifo, Order::Seeded(9)] {

@@ -89,6 +89,7 @@ fn a_limit_is_exact_and_the_longest_never_ends() {
     assert_eq!(sim.elapsed(), limit);
 }
 
+// C1
 #[test]
 fn after_elapsed_it_is_reset_and_awaited_again() {
     let sim = Sim::new();
@@ -183,6 +184,7 @@ fn only_its_own_limit_moves_on() {
     assert_eq!(sim.elapsed(), 2 * SECOND);
 }
 
+// C2
 #[test]
 fn a_timeout_dropped_at_any_poll_leaves_no_timer_and_no_work() {
     for order in [Order::Fifo, Order::Lifo, Order::Seeded(7)] {
@@ -295,6 +297,7 @@ fn an_interval_does_not_drift() {
     });
 }
 
+// C1
 #[test]
 fn a_dropped_tick_is_not_used_up() {
     let sim = Sim::new();

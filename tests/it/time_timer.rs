@@ -305,6 +305,7 @@ fn a_dropped_timer_stops_by_itself_with_its_grace_and_a_detached_one_goes_on() {
     assert_eq!((sim.live_tasks(), sim.live_timers()), (0, 0));
 }
 
+// C3
 #[test]
 fn failing_and_panicking_ticks_are_told_once_and_the_timer_lives() {
     let sim = Sim::new();
@@ -439,6 +440,7 @@ fn ticks_the_timer_itself_comes_too_late_for_are_skipped_and_counted() {
     assert_eq!(log.take(), events(&expected));
 }
 
+// C3
 #[test]
 fn no_tick_is_alive_after_the_stop_in_any_order() {
     let overlaps = [
@@ -478,6 +480,7 @@ fn no_tick_is_alive_after_the_stop_in_any_order() {
     }
 }
 
+// C3
 #[test]
 fn a_stop_dropped_at_any_poll_stays_in_force() {
     for order in [Order::Fifo, Order::Lifo, Order::Seeded(5)] {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use futures_core::future::BoxFuture;
 
-/// Tells the time and sleeps. One of the two traits behind a [`Runtime`].
+/// Tells the time and sleeps. One of the two traits behind a [`Runtime`](super::Runtime).
 ///
 /// Both methods must go by the same clock.
 pub trait Sleeper: Send + Sync + 'static {

@@ -4,7 +4,7 @@ use std::task::Context;
 
 use futures_core::future::BoxFuture;
 
-/// Starts tasks. One of the two traits behind a [`Runtime`].
+/// Starts tasks. One of the two traits behind a [`Runtime`](super::Runtime).
 ///
 /// # Examples
 ///

@@ -1,5 +1,5 @@
 use std::fmt;
-use std::future::{Future, pending};
+use std::future::{Future, pending, poll_fn};
 use std::num::NonZeroUsize;
 use std::panic::resume_unwind;
 use std::pin::{Pin, pin};
@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ::tokio::runtime::{EnterGuard, Handle};
-use ::tokio::task::AbortHandle;
+use ::tokio::task::{AbortHandle, unconstrained};
 use pin_project_lite::pin_project;
 
 use super::{BoxFuture, Runtime, Sleeper, Spawner};
@@ -218,12 +218,14 @@ impl Future for Timer {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = self.project();
+        let mut this = self.project();
         let Some(_passing) = this.gate.pass() else {
             return Poll::Pending;
         };
         let deadline = this.sleep.deadline().into_std();
-        match catch(|| this.sleep.poll(cx)) {
+        // Outside of the task's budget, or work that uses all of it would never be timed out.
+        let mut unconstrained = unconstrained(poll_fn(|cx| this.sleep.as_mut().poll(cx)));
+        match catch(|| Pin::new(&mut unconstrained).poll(cx)) {
             Ok(Poll::Ready(())) if now(this.handle) >= deadline => Poll::Ready(()),
             Ok(_) => Poll::Pending,
             Err(payload) if this.gate.is_closed() => {

@@ -159,6 +159,25 @@ fn a_runtime_that_had_gone_before_is_no_harm() {
     });
 }
 
+#[test]
+fn a_timeout_ends_work_that_always_uses_up_the_budget_of_its_task() {
+    without_hanging(|| {
+        let tokio = current_thread();
+        let rt = captured(&tokio);
+        let greedy = async {
+            loop {
+                tokio::task::consume_budget().await;
+            }
+        };
+        let limit = Duration::from_millis(1);
+        let task = rt.spawn({
+            let rt = rt.clone();
+            async move { untethered::time::timeout(&rt, limit, greedy).await.is_err() }
+        });
+        assert!(tokio.block_on(task).unwrap());
+    });
+}
+
 /// Polls sleeps from foreign threads while the runtime ends. tokio is not even to panic
 /// where that would be caught: the panic hook would be told.
 #[test]

@@ -141,22 +141,25 @@ impl<T> Future for Handle<T> {
             return Poll::Ready(Err(JoinError::cancelled(this.node.reason())));
         };
         // A task that has ended needs no waker, and most are awaited after that.
-        let waker = if task.is_finished() {
-            Waker::noop().clone()
-        } else {
+        let mut ended = Poll::Pending;
+        if task.is_finished() {
+            ended = Pin::new(&mut *task).poll(&mut Context::from_waker(Waker::noop()));
+        }
+        // One that was cancelled may count as finished while its future is still being dropped.
+        if ended.is_pending() {
             let waiter = match &this.waiter {
                 Some(waiter) if waiter.will_wake(cx.waker()) => waiter,
                 _ => this
                     .waiter
                     .insert(Arc::new(Waiter(Some(cx.waker().clone())))),
             };
-            waiter.clone().into()
-        };
-        match Pin::new(task).poll(&mut Context::from_waker(&waker)) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(Some(output)) => Poll::Ready(output.take()),
-            Poll::Ready(None) => Poll::Ready(Err(JoinError::cancelled(this.node.reason()))),
+            let waker = waiter.clone().into();
+            ended = Pin::new(task).poll(&mut Context::from_waker(&waker));
         }
+        ended.map(|output| match output {
+            Some(output) => output.take(),
+            None => Err(JoinError::cancelled(this.node.reason())),
+        })
     }
 }
 

@@ -1,3 +1,4 @@
+use std::cell::Cell;
 use std::fmt;
 use std::future::{Future, pending, poll_fn};
 use std::num::NonZeroUsize;
@@ -246,9 +247,15 @@ struct Gate(AtomicUsize);
 const CLOSED: usize = 1;
 const PASSING: usize = 2;
 
+thread_local! {
+    /// How many gates this thread is passing.
+    static OWN: Cell<usize> = const { Cell::new(0) };
+}
+
 impl Gate {
     /// `None` once it is closed.
     fn pass(&self) -> Option<Passing<'_>> {
+        OWN.try_with(|own| own.set(own.get() + 1)).ok();
         let passing = Passing(self);
         // Nothing is read through the gate: the one modification order of the number suffices.
         // Who passes comes before the close in it, and so is waited for.
@@ -266,16 +273,31 @@ impl Gate {
     /// Closes it, and waits until all have passed.
     fn close(&self) {
         self.0.fetch_or(CLOSED, Ordering::Relaxed);
-        // A poll is short. It is not waited for without end, because it may be this thread's:
-        // of a waker that ends the runtime when it is dropped. Then tokio panics, and `poll`
-        // catches that.
-        for _ in 0..100_000 {
+        // The poll may be this thread's: of a waker that ends the runtime when it is dropped.
+        // Then tokio panics, and `poll` catches that.
+        let own = OWN.try_with(Cell::get).unwrap_or(0) * PASSING;
+        // A poll is short, but its thread may be kept from running for long. It is not waited
+        // for without end, because a waker could wait for us.
+        for round in 0..SHORT_WAITS + LONG_WAITS {
             // Acquire, with the release of who has passed: the poll is over.
-            if self.0.load(Ordering::Acquire) == CLOSED {
+            if self.0.load(Ordering::Acquire) <= CLOSED + own {
                 break;
             }
-            thread::yield_now();
+            wait(round < SHORT_WAITS);
         }
+    }
+}
+
+const SHORT_WAITS: usize = 1_000;
+/// Of a millisecond each.
+const LONG_WAITS: usize = 10_000;
+
+#[expect(clippy::disallowed_methods, reason = "no timer of a runtime that ends")]
+fn wait(short: bool) {
+    if short {
+        thread::yield_now();
+    } else {
+        thread::sleep(Duration::from_millis(1));
     }
 }
 
@@ -284,6 +306,7 @@ struct Passing<'a>(&'a Gate);
 impl Drop for Passing<'_> {
     fn drop(&mut self) {
         self.0.0.fetch_sub(PASSING, Ordering::Release);
+        OWN.try_with(|own| own.set(own.get() - 1)).ok();
     }
 }
 

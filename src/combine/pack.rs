@@ -426,7 +426,10 @@ mod models {
 
     #[test]
     fn a_wake_beside_a_poll_is_not_lost() {
-        loom::model(|| {
+        let mut builder = loom::model::Builder::new();
+        // Without a bound three threads take many minutes.
+        builder.preemption_bound = Some(2);
+        builder.check(|| {
             let gates: Vec<_> = (0..2)
                 .map(|_| {
                     Arc::new(Gate {

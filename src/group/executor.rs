@@ -352,6 +352,10 @@ impl<J: Job> Executor<J> {
         if self.needs_driver() || self.has_work() {
             self.call(false);
         }
+        // While they changed queues, whoever set the flag did not find them.
+        if self.word.load(Ordering::SeqCst) & DEAD != 0 {
+            self.clear();
+        }
     }
 
     /// The runtime takes no more tasks.

@@ -8,11 +8,13 @@ mod progress;
 mod redirect;
 mod request;
 mod results;
+mod retry;
 mod run;
 mod session;
 mod status_check;
 mod timeouts;
 mod timer;
+mod watch;
 
 pub use address::redact_url;
 pub use fetch_all::{FailFast, FailedFetch, FetchAll, FetchAllFuture, FetchStream};
@@ -20,6 +22,7 @@ pub use fetched::{FetchError, Fetched, Redirected};
 pub use progress::{Progress, Tally};
 pub use request::{FetchRequest, IntoFetch};
 pub use results::FetchResults;
+pub use retry::{Attempt, Retry};
 pub use status_check::StatusCheck;
 pub use timeouts::Timeouts;
 
@@ -58,8 +61,9 @@ const DEFAULT_REDIRECTS: NonZeroUsize = NonZeroUsize::new(10).unwrap();
 /// 32 MiB, and 10 redirects are followed.
 ///
 /// A request waits for a slot of its host, for a slot, and for the rate limit, in this order, and
-/// for none of them within its limits of time. Where hosts have a limit, requests to other hosts
-/// may pass those that wait: four times `concurrency` requests of the input are looked at.
+/// for none of them within its limits of time. Where hosts have a limit, or may ask for a pause
+/// ([`Retry`]), requests to other hosts may pass those that wait: four times `concurrency` requests
+/// of the input are looked at.
 ///
 /// Redirects lead to http and https, never from https to http. `Authorization`, `Cookie`,
 /// `Proxy-Authorization` and every header marked sensitive stay behind for good when one leads to
@@ -110,6 +114,7 @@ impl FanOut {
             max_body: Some(DEFAULT_MAX_BODY),
             redirects: Some(DEFAULT_REDIRECTS),
             status_check: StatusCheck::off(),
+            retry: None,
             progress: None,
             close: None,
             cancel: None,
@@ -253,6 +258,11 @@ impl FanOut {
         self.with(|options| options.status_check = check)
     }
 
+    /// Tries requests again that may go better next time. Without it nothing is tried again.
+    pub fn retry(self, retry: Retry) -> Self {
+        self.with(|options| options.retry = Some(retry))
+    }
+
     /// Says how far a [`fetch_all`](Self::fetch_all) has got.
     pub fn progress(self, progress: Progress) -> Self {
         self.with(|options| options.progress = Some(progress))
@@ -379,6 +389,7 @@ impl fmt::Debug for FanOut {
             .field("max_body", &options.max_body)
             .field("redirects", &options.redirects)
             .field("status_check", &options.status_check)
+            .field("retry", &options.retry)
             .finish_non_exhaustive()
     }
 }

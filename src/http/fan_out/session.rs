@@ -2,11 +2,13 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::time::Instant;
 
 use http::HeaderMap;
 
 use super::hosts::Hosts;
-use super::{Progress, StatusCheck, Timeouts};
+use super::retry::Pacing;
+use super::{Progress, Retry, StatusCheck, Timeouts};
 use crate::Runtime;
 use crate::http::Client;
 use crate::sync::{Limit, RateLimit};
@@ -16,6 +18,8 @@ pub(super) struct Session {
     pub(super) options: Options,
     pub(super) slots: Limit,
     pub(super) hosts: Hosts,
+    /// `None` without retries.
+    pub(super) pacing: Option<Pacing>,
 }
 
 #[derive(Clone)]
@@ -32,6 +36,8 @@ pub(super) struct Options {
     /// `None` follows no redirect.
     pub(super) redirects: Option<NonZeroUsize>,
     pub(super) status_check: StatusCheck,
+    /// `None` tries nothing again.
+    pub(super) retry: Option<Retry>,
     pub(super) progress: Option<Progress>,
     /// Nothing more is started once it is cancelled.
     pub(super) close: Option<CancellationToken>,
@@ -44,6 +50,7 @@ impl Session {
         Self {
             slots: Limit::from(options.concurrency),
             hosts: Hosts::new(options.per_host),
+            pacing: options.retry.as_ref().map(Pacing::new),
             options,
         }
     }
@@ -55,13 +62,19 @@ impl Session {
         tokens.any(CancellationToken::is_cancelled)
     }
 
+    /// Until when `host` asked to be left alone.
+    pub(super) fn paused(&self, host: &str) -> Option<Instant> {
+        let pacing = self.pacing.as_ref()?;
+        pacing.paused(host, self.options.rt.now())
+    }
+
     /// How many requests are looked at: those under way, and where a host can hold requests up,
     /// some more that may go to other hosts.
     pub(super) fn window(&self) -> NonZeroUsize {
         const LOOK_AHEAD: NonZeroUsize = NonZeroUsize::new(4).unwrap();
-        match self.options.per_host {
-            None => self.options.concurrency,
-            Some(_) => self.options.concurrency.saturating_mul(LOOK_AHEAD),
+        if self.options.per_host.is_none() && self.options.retry.is_none() {
+            return self.options.concurrency;
         }
+        self.options.concurrency.saturating_mul(LOOK_AHEAD)
     }
 }

@@ -3,6 +3,7 @@ mod limits;
 mod progress;
 mod redirects;
 mod results;
+mod retry;
 mod secrets;
 mod server;
 mod timeouts;

@@ -24,7 +24,7 @@ usage: fetch_all [options]
   --connect-timeout SECONDS  (10)
   --rate N/PERIOD         starts in any such period at most: 100/1s, 5/250ms, 60/1m
   --header 'NAME: VALUE'  sent with every request; may be repeated
-  --retries N             not supported yet: nought only
+  --retries N             tries a request again after a failure that may pass (0)
   --max-body BYTES        longer bodies are errors (33554432)
   --output FILE           instead of standard output
   --bodies DIR            stores the bodies there
@@ -44,6 +44,7 @@ pub(crate) struct Args {
     pub(crate) connect_timeout: Option<Duration>,
     pub(crate) rate: Option<RateLimit>,
     pub(crate) headers: HeaderMap,
+    pub(crate) retries: usize,
     pub(crate) max_body: Option<usize>,
     pub(crate) output: Option<PathBuf>,
     pub(crate) bodies: Option<PathBuf>,
@@ -71,6 +72,7 @@ fn parse_from(mut parser: lexopt::Parser) -> Result<Option<Args>, String> {
         connect_timeout: None,
         rate: None,
         headers: HeaderMap::new(),
+        retries: 0,
         max_body: None,
         output: None,
         bodies: None,
@@ -79,13 +81,11 @@ fn parse_from(mut parser: lexopt::Parser) -> Result<Option<Args>, String> {
     };
     let mut runtime = None;
     while let Some(arg) = parser.next().map_err(|error| error.to_string())? {
-        let Long(name) = arg else {
-            return Err(arg.unexpected().to_string());
+        let name = match arg {
+            Long("help") | Short('h') => return Ok(None),
+            Long(name) => name.to_owned(),
+            _ => return Err(arg.unexpected().to_string()),
         };
-        let name = name.to_owned();
-        if name == "help" {
-            return Ok(None);
-        }
         let mut value = || parser.value().map_err(|error| error.to_string());
         let wrong = |reason: String| format!("--{name}: {reason}");
         match name.as_str() {
@@ -107,11 +107,7 @@ fn parse_from(mut parser: lexopt::Parser) -> Result<Option<Args>, String> {
                 args.headers.append(name, value);
             }
             "max-body" => args.max_body = Some(number(&text(value()?)?).map_err(wrong)?),
-            "retries" => {
-                if number(&text(value()?)?).map_err(wrong)? > 0 {
-                    return Err("--retries: not supported yet, leave it out".into());
-                }
-            }
+            "retries" => args.retries = number(&text(value()?)?).map_err(wrong)?,
             "runtime" => runtime = Some(text(value()?)?),
             "client" => {
                 args.client = match text(value()?)?.as_str() {

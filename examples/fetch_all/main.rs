@@ -24,7 +24,7 @@ use futures_core::Stream;
 use futures_lite::future::or;
 use untethered::Runtime;
 use untethered::http::{
-    Client, Engine, FanOut, FetchAll, FetchStream, Progress, SurfClient, Timeouts,
+    Client, Engine, FanOut, FetchAll, FetchStream, Progress, Retry, SurfClient, Timeouts,
 };
 use untethered::signal::ShutdownSignals;
 
@@ -49,7 +49,7 @@ fn main() -> ExitCode {
             io::stdout().write_all(args::USAGE.as_bytes()).ok();
             return ExitCode::SUCCESS;
         }
-        Err(error) => return refuse(&format!("{error}\n\n{}", args::USAGE)),
+        Err(error) => return refuse(&format!("{error}\nfetch_all: --help lists the options")),
     };
     let job = match Job::open(&args) {
         Ok(job) => job,
@@ -173,6 +173,9 @@ fn fan_out(rt: &Runtime, args: Args, signals: &ShutdownSignals) -> FanOut {
     }
     if let Some(rate) = args.rate {
         fan_out = fan_out.rate_limit(rate);
+    }
+    if args.retries > 0 {
+        fan_out = fan_out.retry(Retry::attempts(args.retries.saturating_add(1)));
     }
     if let Some(bytes) = args.max_body {
         fan_out = fan_out.max_body(bytes);

@@ -215,6 +215,7 @@ fn the_statuses_can_be_chosen() {
     assert_eq!((fetched.status().as_u16(), fetched.attempts()), (503, 2));
 }
 
+// H3
 #[test]
 fn what_may_not_be_done_twice_is_not() {
     let sim = Sim::new();
@@ -257,6 +258,7 @@ fn what_may_not_be_done_twice_is_not() {
     assert_eq!((error.kind(), error.attempts()), (ErrorKind::Connect, 1));
 }
 
+// H3
 #[test]
 fn after_a_redirect_only_the_last_hop_is_tried_again() {
     let sim = Sim::new();
@@ -278,6 +280,7 @@ fn after_a_redirect_only_the_last_hop_is_tried_again() {
     assert_eq!(server.urls(), urls);
 }
 
+// H4
 #[test]
 fn a_host_that_asks_to_be_left_alone_is_by_all_requests() {
     let sim = Sim::new();
@@ -409,6 +412,7 @@ fn all_attempts_together_end_in_time() {
     assert_eq!((sim.elapsed() - begun, error.attempts()), (SECOND * 21, 2));
 }
 
+// H4
 #[test]
 fn a_host_that_never_answers_is_not_hammered() {
     let sim = Sim::new();
@@ -525,6 +529,7 @@ fn once_stopped_the_answer_there_is_is_given() {
     assert_eq!(fetched.body(), "busy");
 }
 
+// H5
 #[test]
 fn dropped_at_any_poll_nothing_is_left() {
     drop_at_every_poll(Order::Fifo, |sim| {
@@ -547,6 +552,7 @@ fn dropped_at_any_poll_nothing_is_left() {
     });
 }
 
+// H1
 #[test]
 fn whatever_fails_each_key_gets_one_result() {
     for seed in 0..60 {

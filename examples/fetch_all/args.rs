@@ -20,6 +20,7 @@ usage: fetch_all [options]
                           Without it 500 URLs of a server of its own are fetched.
   --concurrency N         requests under way at most (100)
   --per-host N            of these at one host, as the URL has it (no limit)
+  --adaptive N            as many as the host can take, N at most
   --timeout SECONDS       for a request and its body (30)
   --connect-timeout SECONDS  (10)
   --rate N/PERIOD         starts in any such period at most: 100/1s, 5/250ms, 60/1m
@@ -40,6 +41,7 @@ pub(crate) struct Args {
     pub(crate) input: Option<PathBuf>,
     pub(crate) concurrency: NonZeroUsize,
     pub(crate) per_host: Option<NonZeroUsize>,
+    pub(crate) adaptive: Option<NonZeroUsize>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) connect_timeout: Option<Duration>,
     pub(crate) rate: Option<RateLimit>,
@@ -68,6 +70,7 @@ fn parse_from(mut parser: lexopt::Parser) -> Result<Option<Args>, String> {
         input: None,
         concurrency: const { NonZeroUsize::new(100).unwrap() },
         per_host: None,
+        adaptive: None,
         timeout: None,
         connect_timeout: None,
         rate: None,
@@ -97,6 +100,7 @@ fn parse_from(mut parser: lexopt::Parser) -> Result<Option<Args>, String> {
             "bodies" => args.bodies = Some(path(value()?).map_err(wrong)?),
             "concurrency" => args.concurrency = count(&text(value()?)?).map_err(wrong)?,
             "per-host" => args.per_host = Some(count(&text(value()?)?).map_err(wrong)?),
+            "adaptive" => args.adaptive = Some(count(&text(value()?)?).map_err(wrong)?),
             "timeout" => args.timeout = Some(seconds(&text(value()?)?).map_err(wrong)?),
             "connect-timeout" => {
                 args.connect_timeout = Some(seconds(&text(value()?)?).map_err(wrong)?);

@@ -24,7 +24,7 @@ use futures_core::Stream;
 use futures_lite::future::or;
 use untethered::Runtime;
 use untethered::http::{
-    Client, Engine, FanOut, FetchAll, FetchStream, Progress, Retry, SurfClient, Timeouts,
+    Adaptive, Client, Engine, FanOut, FetchAll, FetchStream, Progress, Retry, SurfClient, Timeouts,
 };
 use untethered::signal::ShutdownSignals;
 
@@ -170,6 +170,9 @@ fn fan_out(rt: &Runtime, args: Args, signals: &ShutdownSignals) -> FanOut {
         .progress(Progress::stderr().always());
     if let Some(limit) = args.per_host {
         fan_out = fan_out.per_host(limit.get());
+    }
+    if let Some(most) = args.adaptive {
+        fan_out = fan_out.adaptive(Adaptive::up_to(most.get()));
     }
     if let Some(rate) = args.rate {
         fan_out = fan_out.rate_limit(rate);

@@ -63,9 +63,9 @@ pub use engine::{Engine, EngineBuilder};
 pub use error::{ErrorKind, HttpError, TimeoutPhase};
 pub use exchange::{Deadline, ExchangePhase, Phases};
 pub use fan_out::{
-    Attempt, FailFast, FailedFetch, FanOut, FetchAll, FetchAllFuture, FetchError, FetchRequest,
-    FetchResults, FetchStream, Fetched, IntoFetch, Progress, Redirected, Retry, StatusCheck, Tally,
-    Timeouts, redact_url,
+    Adaptive, Attempt, FailFast, FailedFetch, FanOut, FetchAll, FetchAllFuture, FetchError,
+    FetchRequest, FetchResults, FetchStream, Fetched, IntoFetch, Progress, Redirected, Retry,
+    StatusCheck, Tally, Timeouts, redact_url,
 };
 
 pub use bytes::Bytes;

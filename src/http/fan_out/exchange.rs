@@ -130,7 +130,17 @@ async fn answer(
                 slot
             }
         };
-        let again = match exchange(watch, hop, check).await {
+        let result = exchange(watch, hop, check).await;
+        watch.report(
+            &slot,
+            match &result {
+                Ok(Step::Answered(answer)) => Some(Outcome::Status(answer.head.status)),
+                Ok(Step::TryAgain(again)) => Some(again.outcome),
+                Ok(Step::Redirected) => None,
+                Err(error) => Some(Outcome::Error(error.kind())),
+            },
+        );
+        let again = match result {
             Ok(Step::Answered(answer)) => return Ok(answer),
             Ok(Step::Redirected) => {
                 watch.stop();

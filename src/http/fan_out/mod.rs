@@ -1,3 +1,4 @@
+mod adaptive;
 mod address;
 mod auth;
 mod exchange;
@@ -16,6 +17,7 @@ mod timeouts;
 mod timer;
 mod watch;
 
+pub use adaptive::Adaptive;
 pub use address::redact_url;
 pub use fetch_all::{FailFast, FailedFetch, FetchAll, FetchAllFuture, FetchStream};
 pub use fetched::{FetchError, Fetched, Redirected};
@@ -108,6 +110,7 @@ impl FanOut {
             client: Arc::new(client),
             concurrency: DEFAULT_CONCURRENCY,
             per_host: None,
+            adaptive: None,
             rate: None,
             timeouts: Timeouts::new(),
             headers: HeaderMap::new(),
@@ -153,6 +156,12 @@ impl FanOut {
     pub fn per_host(self, limit: usize) -> Self {
         let limit = at_least_one(limit, "a limit of nought per host fetches nothing");
         self.with(|options| options.per_host = Some(limit))
+    }
+
+    /// As many at one host as it can take. Where [`per_host`](Self::per_host) has a limit too, that
+    /// is the most.
+    pub fn adaptive(self, limit: Adaptive) -> Self {
+        self.with(|options| options.adaptive = Some(limit))
     }
 
     /// Lays limits of time over those set before, and over the defaults.
@@ -383,6 +392,7 @@ impl fmt::Debug for FanOut {
         f.debug_struct("FanOut")
             .field("concurrency", &options.concurrency)
             .field("per_host", &options.per_host)
+            .field("adaptive", &options.adaptive)
             .field("rate_limit", &options.rate)
             .field("timeouts", &options.timeouts)
             .field("headers", &Names(&options.headers))

@@ -8,7 +8,7 @@ use http::HeaderMap;
 
 use super::hosts::Hosts;
 use super::retry::Pacing;
-use super::{Progress, Retry, StatusCheck, Timeouts};
+use super::{Adaptive, Progress, Retry, StatusCheck, Timeouts};
 use crate::Runtime;
 use crate::http::Client;
 use crate::sync::{Limit, RateLimit};
@@ -28,6 +28,7 @@ pub(super) struct Options {
     pub(super) client: Arc<dyn Client>,
     pub(super) concurrency: NonZeroUsize,
     pub(super) per_host: Option<NonZeroUsize>,
+    pub(super) adaptive: Option<Adaptive>,
     pub(super) rate: Option<RateLimit>,
     pub(super) timeouts: Timeouts,
     pub(super) headers: HeaderMap,
@@ -49,7 +50,7 @@ impl Session {
     pub(super) fn new(options: Options) -> Self {
         Self {
             slots: Limit::from(options.concurrency),
-            hosts: Hosts::new(options.per_host),
+            hosts: Hosts::new(options.per_host, options.adaptive),
             pacing: options.retry.as_ref().map(Pacing::new),
             options,
         }
@@ -72,7 +73,7 @@ impl Session {
     /// some more that may go to other hosts.
     pub(super) fn window(&self) -> NonZeroUsize {
         const LOOK_AHEAD: NonZeroUsize = NonZeroUsize::new(4).unwrap();
-        if self.options.per_host.is_none() && self.options.retry.is_none() {
+        if !self.hosts.are_limited() && self.options.retry.is_none() {
             return self.options.concurrency;
         }
         self.options.concurrency.saturating_mul(LOOK_AHEAD)

@@ -48,7 +48,7 @@ pub(super) struct Watch<'a> {
 
 /// Another attempt that is to be made.
 pub(super) struct Again {
-    outcome: Outcome,
+    pub(super) outcome: Outcome,
     /// Whether the server may have seen the attempts so far.
     maybe_sent: bool,
     delay: Duration,
@@ -201,6 +201,14 @@ impl<'a> Watch<'a> {
             unless(options.close.as_ref(), wait).await
         };
         waited.ok_or_else(|| self.cancelled())
+    }
+
+    /// Says how the exchange ended to whoever holds the limit of the host.
+    pub(super) fn report(&self, slots: &Slots, outcome: Option<Outcome>) {
+        let started = self.exchange.as_ref().map(|exchange| exchange.started);
+        if let (Some(host), Some(outcome), Some(started)) = (&slots.host, outcome, started) {
+            host.report(outcome, started, &self.session.options.rt);
+        }
     }
 
     /// The answer is read: the host is well, unless the answer says it is not.

@@ -1,3 +1,4 @@
+mod adaptive;
 mod cancel;
 mod limits;
 mod progress;

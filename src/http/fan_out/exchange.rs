@@ -1,5 +1,6 @@
 //! One request from the queue to the end of the body.
 
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use http::response::{Parts, Response};
 use super::fetched::{Failure, FetchError, Fetched};
 use super::redirect::Hop;
 use super::retry::Outcome;
+use super::saved::Saved;
 use super::session::Session;
 use super::timer::Timer;
 use super::watch::{Again, Watch, unless};
@@ -26,12 +28,15 @@ pub(super) struct Job {
     hop: Hop,
     timeouts: Timeouts,
     status_check: Option<StatusCheck>,
+    save_to: Option<PathBuf>,
 }
 
 /// The end of the last hop.
 struct Answer {
     head: Parts,
     body: Bytes,
+    /// How many bytes went to a file instead.
+    saved: Option<u64>,
     /// Whether the status is one that may be.
     is_accepted: bool,
 }
@@ -40,11 +45,13 @@ impl Job {
     pub(super) fn new(mut request: FetchRequest) -> Result<Box<Self>, FetchError> {
         let timeouts = request.timeouts;
         let status_check = request.status_check.take();
+        let save_to = request.save_to.take();
         match Hop::first(request) {
             Ok(hop) => Ok(Box::new(Self {
                 hop,
                 timeouts,
                 status_check,
+                save_to,
             })),
             Err((error, url)) => Err(FetchError::new(Failure {
                 error,
@@ -72,7 +79,8 @@ impl Job {
                 watch.limits = limits;
                 let check = self.status_check.as_ref().unwrap_or(&options.status_check);
                 let result = {
-                    let answer = pin!(answer(&mut watch, &mut self.hop, check));
+                    let save_to = self.save_to.as_deref();
+                    let answer = pin!(answer(&mut watch, &mut self.hop, check, save_to));
                     unless(options.cancel.as_ref(), answer).await
                 };
                 result.unwrap_or_else(|| Err(watch.cancelled()))
@@ -85,6 +93,7 @@ impl Job {
         let fetched = |answer: Answer, earlier_attempts| Fetched {
             status: answer.head.status,
             headers: answer.head.headers,
+            saved: answer.saved,
             body: answer.body,
             url,
             history,
@@ -117,6 +126,7 @@ async fn answer(
     watch: &mut Watch<'_>,
     hop: &mut Hop,
     check: &StatusCheck,
+    save_to: Option<&Path>,
 ) -> Result<Answer, HttpError> {
     let mut slots = None;
     loop {
@@ -130,7 +140,7 @@ async fn answer(
                 slot
             }
         };
-        let result = exchange(watch, hop, check).await;
+        let result = exchange(watch, hop, check, save_to).await;
         watch.report(
             &slot,
             match &result {
@@ -172,6 +182,7 @@ async fn exchange(
     watch: &mut Watch<'_>,
     hop: &mut Hop,
     check: &StatusCheck,
+    save_to: Option<&Path>,
 ) -> Result<Step, HttpError> {
     let options = &watch.session.options;
     let mut request = hop.request(&options.headers)?;
@@ -189,7 +200,7 @@ async fn exchange(
     if let Some(again) = watch.try_again(hop, outcome, true, Some(response.headers())) {
         return Ok(Step::TryAgain(again));
     }
-    let answer = read(watch, response, check).await?;
+    let answer = read(watch, response, check, save_to).await?;
     watch.answered(hop, outcome);
     Ok(Step::Answered(answer))
 }
@@ -198,10 +209,19 @@ async fn read(
     watch: &mut Watch<'_>,
     response: Response<Body>,
     check: &StatusCheck,
+    save_to: Option<&Path>,
 ) -> Result<Answer, HttpError> {
     let max = watch.session.options.max_body.unwrap_or(usize::MAX);
     let (head, body) = response.into_parts();
     let is_accepted = check.accepts(head.status);
+    if let Some(path) = save_to.filter(|_| is_accepted) {
+        return Ok(Answer {
+            head,
+            saved: Some(save(watch, body, path, max).await?),
+            body: Bytes::new(),
+            is_accepted,
+        });
+    }
     let mut collected = Collected::new(if is_accepted {
         max
     } else {
@@ -221,9 +241,28 @@ async fn read(
     }
     Ok(Answer {
         head,
+        saved: None,
         body: collected.into_bytes(),
         is_accepted,
     })
+}
+
+/// Writes the body to a file. Gives its length.
+async fn save(
+    watch: &mut Watch<'_>,
+    body: Body,
+    path: &Path,
+    max: usize,
+) -> Result<u64, HttpError> {
+    Collected::new(max).expect(&body)?;
+    let mut saved = Saved::create(&watch.session.options.rt, path, max as u64).await?;
+    let mut chunks = body.chunks();
+    while let Some(chunk) = watch.until(pin!(chunks.next())).await? {
+        saved.push(chunk?).await?;
+        // Time spent on writing is not the server's.
+        watch.heard();
+    }
+    saved.finish().await
 }
 
 fn refused(status: StatusCode) -> HttpError {

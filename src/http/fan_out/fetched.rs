@@ -14,6 +14,7 @@ pub struct Fetched {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
+    pub(super) saved: Option<u64>,
     pub(super) url: Url,
     pub(super) history: Vec<Redirected>,
     pub(super) attempts: usize,
@@ -32,9 +33,14 @@ impl Fetched {
         &self.headers
     }
 
-    /// The body.
+    /// The body; empty if it was [saved](super::FetchRequest::save_to).
     pub fn body(&self) -> &Bytes {
         &self.body
+    }
+
+    /// How many bytes the body has, be it here or in a file.
+    pub fn body_len(&self) -> u64 {
+        self.saved.unwrap_or(self.body.len() as u64)
     }
 
     /// The body, without the rest.
@@ -75,7 +81,7 @@ impl fmt::Debug for Fetched {
         f.debug_struct("Fetched")
             .field("status", &self.status)
             .field("headers", &Names(&self.headers))
-            .field("body", &format_args!("{} bytes", self.body.len()))
+            .field("body", &format_args!("{} bytes", self.body_len()))
             .field("url", &address::shown(&self.url))
             .field("history", &self.history)
             .field("attempts", &self.attempts)

@@ -11,6 +11,7 @@ mod request;
 mod results;
 mod retry;
 mod run;
+mod saved;
 mod session;
 mod status_check;
 mod timeouts;

@@ -124,7 +124,7 @@ impl<S: Stream<Item = Row<K>>, K> Stream for Running<S> {
             }
             Poll::Ready(Some(row)) => {
                 if let Some(meter) = this.meter {
-                    let bytes = row.2.as_ref().ok().map(|fetched| fetched.body.len());
+                    let bytes = row.2.as_ref().ok().map(Fetched::body_len);
                     let length = this.shared.length.get().copied();
                     meter.count(bytes, length.or(*this.expected), options.rt.now());
                 }

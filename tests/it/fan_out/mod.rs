@@ -5,6 +5,7 @@ mod progress;
 mod redirects;
 mod results;
 mod retry;
+mod saved;
 mod secrets;
 mod server;
 mod timeouts;

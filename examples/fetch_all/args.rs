@@ -28,6 +28,7 @@ usage: fetch_all [options]
   --retries N             tries a request again after a failure that may pass (0)
   --max-body BYTES        longer bodies are errors (33554432)
   --output FILE           instead of standard output
+  --resume                keeps the rows that --output has: fetches what has no good one
   --bodies DIR            stores the bodies there
   --runtime NAME          threads, tokio, smol or async-std (threads)
   --client NAME           surf or engine (surf)
@@ -49,6 +50,7 @@ pub(crate) struct Args {
     pub(crate) retries: usize,
     pub(crate) max_body: Option<usize>,
     pub(crate) output: Option<PathBuf>,
+    pub(crate) resume: bool,
     pub(crate) bodies: Option<PathBuf>,
     pub(crate) runtime: Kind,
     pub(crate) client: ClientKind,
@@ -78,6 +80,7 @@ fn parse_from(mut parser: lexopt::Parser) -> Result<Option<Args>, String> {
         retries: 0,
         max_body: None,
         output: None,
+        resume: false,
         bodies: None,
         runtime: Kind::Threads,
         client: ClientKind::Surf,
@@ -89,6 +92,10 @@ fn parse_from(mut parser: lexopt::Parser) -> Result<Option<Args>, String> {
             Long(name) => name.to_owned(),
             _ => return Err(arg.unexpected().to_string()),
         };
+        if name == "resume" {
+            args.resume = true;
+            continue;
+        }
         let mut value = || parser.value().map_err(|error| error.to_string());
         let wrong = |reason: String| format!("--{name}: {reason}");
         match name.as_str() {
@@ -122,6 +129,9 @@ fn parse_from(mut parser: lexopt::Parser) -> Result<Option<Args>, String> {
             }
             _ => return Err(format!("there is no option --{name}")),
         }
+    }
+    if args.resume && (args.output.is_none() || args.input.is_none()) {
+        return Err("--resume: needs --input, and --output with a file".into());
     }
     args.runtime = Kind::named(runtime.as_deref().unwrap_or("threads"))
         .map_err(|reason| format!("--runtime: {reason}"))?;

@@ -8,10 +8,12 @@
 mod args;
 mod input;
 mod output;
+mod resume;
 mod runtimes;
 mod server;
 
 use std::fmt::Display;
+use std::fs::{self, File};
 use std::future::poll_fn;
 use std::io::{self, Write};
 use std::path::Path;
@@ -31,6 +33,7 @@ use untethered::signal::ShutdownSignals;
 use crate::args::{Args, ClientKind};
 use crate::input::{Entry, Lines};
 use crate::output::{Output, Tally, Writer};
+use crate::resume::Done;
 
 const SOME_FAILED: u8 = 1;
 const BAD_USAGE: u8 = 2;
@@ -76,6 +79,8 @@ fn say(line: impl Display) {
 struct Job {
     source: Source,
     output: Output,
+    /// What an earlier run has done.
+    done: Done,
     signals: ShutdownSignals,
 }
 
@@ -101,9 +106,14 @@ impl Job {
                 Source::Own(server::start(OWN_URLS).map_err(|error| format!("server: {error}"))?)
             }
         };
+        if let Some(folder) = &args.bodies {
+            fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        }
+        let (done, rows) = rows(args)?;
         Ok(Self {
             source,
-            output: Output::open(args.output.as_deref(), args.bodies.clone())?,
+            output: Output::new(rows),
+            done,
             signals: ShutdownSignals::new().map_err(|error| format!("signals: {error}"))?,
         })
     }
@@ -111,11 +121,24 @@ impl Job {
     /// Fetches everything. Gives the exit status.
     async fn run(self, rt: Runtime, args: Args) -> u8 {
         let started = rt.now();
+        let bodies = args.bodies.clone();
         let fan_out = fan_out(&rt, args, &self.signals);
         let failure = input::Failure::default();
         let requests: FetchAll<'_, Entry> = match self.source {
-            Source::Lines(reader) => fan_out.fetch_stream(Lines::new(&rt, reader, failure.clone())),
-            Source::Own(urls) => fan_out.fetch_all(urls.into_iter().map(input::entry)),
+            Source::Lines(reader) => {
+                if self.done.count > 0 {
+                    say(format_args!(
+                        "fetch_all: {} rows are done already",
+                        self.done.count
+                    ));
+                }
+                let failure = failure.clone();
+                fan_out.fetch_stream(Lines::new(&rt, reader, self.done, bodies, failure))
+            }
+            Source::Own(urls) => {
+                let urls = urls.into_iter().enumerate();
+                fan_out.fetch_all(urls.map(|(at, url)| input::entry(at, url, bodies.as_deref())))
+            }
         };
         let mut writer = Writer::new(&rt, self.output);
         let stopped = async {
@@ -145,6 +168,20 @@ impl Job {
         }
         if tally.failed > 0 { SOME_FAILED } else { 0 }
     }
+}
+
+/// What an earlier run has done, and where rows go: standard output if no file is named.
+fn rows(args: &Args) -> Result<(Done, Box<dyn Write + Send>), String> {
+    let Some(path) = &args.output else {
+        return Ok((Done::default(), Box::new(io::stdout())));
+    };
+    let opened = if args.resume {
+        resume::open(path)
+    } else {
+        File::create(path).map(|file| (Done::default(), file))
+    };
+    let (done, file) = opened.map_err(|error| format!("{}: {error}", path.display()))?;
+    Ok((done, Box::new(file)))
 }
 
 fn is_same_file(one: &Path, other: &Path) -> bool {

@@ -65,7 +65,7 @@ pub use exchange::{Deadline, ExchangePhase, Phases};
 pub use fan_out::{
     Adaptive, Attempt, FailFast, FailedFetch, FanOut, FetchAll, FetchAllFuture, FetchError,
     FetchRequest, FetchResults, FetchStream, Fetched, IntoFetch, Progress, Redirected, Retry,
-    StatusCheck, Tally, Timeouts, redact_url,
+    Stats, StatusCheck, Tally, Timeouts, redact_url,
 };
 
 pub use bytes::Bytes;

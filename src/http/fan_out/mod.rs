@@ -13,6 +13,7 @@ mod retry;
 mod run;
 mod saved;
 mod session;
+mod stats;
 mod status_check;
 mod timeouts;
 mod timer;
@@ -26,6 +27,7 @@ pub use progress::{Progress, Tally};
 pub use request::{FetchRequest, IntoFetch};
 pub use results::FetchResults;
 pub use retry::{Attempt, Retry};
+pub use stats::Stats;
 pub use status_check::StatusCheck;
 pub use timeouts::Timeouts;
 
@@ -355,16 +357,41 @@ impl FanOut {
         let rt = &self.session.options.rt;
         let timer = Timer::new(rt.clone());
         let mut sleep = pin!(rt.sleep(Duration::MAX));
-        let job = Job::new(request.into())?;
-        let mut result = pin!(job.run(&self.session, &timer));
-        std::future::poll_fn(|cx| {
+        let job = Job::new(request.into());
+        let mut result = pin!(async { job?.run(&self.session, &timer).await });
+        let result = std::future::poll_fn(|cx| {
             let polled = result.as_mut().poll(cx);
             if polled.is_pending() {
                 timer.poll(sleep.as_mut(), cx);
             }
             polled
         })
-        .await
+        .await;
+        self.session.count(&result);
+        result
+    }
+
+    /// What the session has done so far, and how many requests are under way: the clones that
+    /// share it too, and while they run. A request that was dropped is in no number.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use untethered::http::{Body, FanOut, HttpError, Request, Response, client_fn};
+    /// # #[cfg(feature = "threads")]
+    /// # futures_lite::future::block_on(async {
+    /// # let rt = untethered::runtime::threads(1);
+    /// # let client = client_fn(|_: Request<Body>| async {
+    /// #     Ok::<_, HttpError>(Response::new(Body::from("four")))
+    /// # });
+    /// let fan_out = FanOut::new(&rt, client);
+    /// fan_out.fetch_all(["http://a.example/", "http://b.example/", "no URL"]).await;
+    /// let stats = fan_out.stats();
+    /// assert_eq!((stats.running, stats.done, stats.failed, stats.bytes), (0, 2, 1, 8));
+    /// # });
+    /// ```
+    pub fn stats(&self) -> Stats {
+        self.session.stats()
     }
 
     #[track_caller]

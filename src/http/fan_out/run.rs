@@ -49,6 +49,7 @@ where
                     Ok(job) => job.run(&shared.session, &shared.timer).await,
                     Err(error) => Err(error),
                 };
+                shared.session.count(&result);
                 (place, key, result)
             }
         }

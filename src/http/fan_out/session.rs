@@ -8,7 +8,8 @@ use http::HeaderMap;
 
 use super::hosts::Hosts;
 use super::retry::Pacing;
-use super::{Adaptive, Progress, Retry, StatusCheck, Timeouts};
+use super::stats::{Counters, Stats};
+use super::{Adaptive, FetchError, Fetched, Progress, Retry, StatusCheck, Timeouts};
 use crate::Runtime;
 use crate::http::Client;
 use crate::sync::{Limit, RateLimit};
@@ -18,6 +19,7 @@ pub(super) struct Session {
     pub(super) options: Options,
     pub(super) slots: Limit,
     pub(super) hosts: Hosts,
+    pub(super) counters: Counters,
     /// `None` without retries.
     pub(super) pacing: Option<Pacing>,
 }
@@ -50,6 +52,7 @@ impl Session {
     pub(super) fn new(options: Options) -> Self {
         Self {
             slots: Limit::from(options.concurrency),
+            counters: Counters::default(),
             hosts: Hosts::new(options.per_host, options.adaptive),
             pacing: options.retry.as_ref().map(Pacing::new),
             options,
@@ -61,6 +64,16 @@ impl Session {
         let tokens = [&self.options.close, &self.options.cancel];
         let mut tokens = tokens.into_iter().flatten();
         tokens.any(CancellationToken::is_cancelled)
+    }
+
+    pub(super) fn count(&self, result: &Result<Fetched, FetchError>) {
+        let bytes = result.as_ref().ok().map(Fetched::body_len);
+        self.counters.ended(bytes);
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        let running = self.slots.total() - self.slots.available();
+        self.counters.stats(running)
     }
 
     /// Until when `host` asked to be left alone.

@@ -184,6 +184,7 @@ impl<'a> Watch<'a> {
     /// The attempt is over; waits until the next one may begin.
     pub(super) async fn wait(&mut self, again: Again) -> Result<(), HttpError> {
         let elapsed = self.in_attempt();
+        self.session.counters.tried_again();
         self.earlier.push(Attempt {
             outcome: again.outcome,
             elapsed,

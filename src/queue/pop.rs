@@ -84,6 +84,7 @@ pub struct Pop<'a, T> {
 impl<T> Future for Pop<'_, T> {
     type Output = Option<T>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
         let wait = &mut self.wait;
         wait.channel.poll_take(&mut wait.place, cx, |_, item| item)

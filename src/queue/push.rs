@@ -39,6 +39,7 @@ impl<T> Future for Push<'_, T> {
     /// # Panics
     ///
     /// If polled again after it was ready.
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         this.channel.poll_push(&mut this.item, &mut this.place, cx)

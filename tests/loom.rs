@@ -219,6 +219,31 @@ fn a_push_dropped_beside_a_pop_happened_or_did_not() {
     });
 }
 
+// Q1
+#[test]
+fn a_push_that_is_over_sees_what_was_done_before_the_pop() {
+    loom::model(|| {
+        let queue = Queue::bounded(1);
+        queue.try_push(0).unwrap();
+        let done = Arc::new(AtomicUsize::new(0));
+        let consumer = thread::spawn({
+            let (queue, done) = (queue.clone(), done.clone());
+            move || {
+                done.store(1, Ordering::Relaxed);
+                assert_eq!(queue.try_pop(), Ok(0));
+            }
+        });
+        // Nobody hears the waker, so only the queue can bring the news from the other thread.
+        let waker = Waker::from(Arc::new(Ignore));
+        let mut cx = Context::from_waker(&waker);
+        let mut push = pin!(queue.push(1));
+        if (0..2).any(|_| push.as_mut().poll(&mut cx).is_ready()) {
+            assert_eq!(done.load(Ordering::Relaxed), 1);
+        }
+        consumer.join().unwrap();
+    });
+}
+
 // Q2 Q4
 #[test]
 fn a_close_beside_a_push_and_a_pop_ends_both() {

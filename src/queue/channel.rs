@@ -535,7 +535,11 @@ impl<T> State<T> {
 
     /// Whether nobody waits whose wait may be over because something was taken.
     fn is_settled(&self) -> bool {
-        self.pushers.is_empty() && !self.closed
+        if self.closed {
+            self.poppers.is_empty()
+        } else {
+            self.pushers.is_empty()
+        }
     }
 
     /// Fills free places from the pushes that wait; ends the pops that wait for nothing.

@@ -164,8 +164,10 @@ impl<T> Channel<T> {
         place: &mut Option<Ticket>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Closed<T>>> {
-        if place.is_some() {
-            return self.poll_push_waiting(place, cx);
+        if let Some(ticket) = *place {
+            let pushed = ready!(self.poll_push_waiting(ticket, cx));
+            *place = None;
+            return Poll::Ready(pushed);
         }
         // The waker is cloned before the lock is taken where it will be needed, by all appearances.
         if !self.signs.is_full() {
@@ -207,14 +209,10 @@ impl<T> Channel<T> {
     #[inline(never)]
     fn poll_push_waiting(
         &self,
-        place: &mut Option<Ticket>,
+        ticket: Ticket,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Closed<T>>> {
-        let Some(ticket) = *place else {
-            return Poll::Ready(Ok(()));
-        };
         if self.signs.is_let_in(ticket) {
-            *place = None;
             return Poll::Ready(Ok(()));
         }
         let mut spare = None;
@@ -223,17 +221,17 @@ impl<T> Channel<T> {
             if state.closed {
                 let refused = state.pushers.remove(ticket);
                 drop(state);
-                *place = None;
-                let refused = refused.map(|Pushing { waker, item }| {
-                    discard(waker);
-                    Closed(item)
-                });
                 discard(spare);
-                return Poll::Ready(refused.map_or(Ok(()), Err));
+                return Poll::Ready(match refused {
+                    Some(Pushing { waker, item }) => {
+                        discard(waker);
+                        Err(Closed(item))
+                    }
+                    None => Ok(()),
+                });
             }
             let Some(waiting) = state.pushers.get_mut(ticket) else {
                 drop(state);
-                *place = None;
                 discard(spare);
                 return Poll::Ready(Ok(()));
             };

@@ -64,7 +64,6 @@ pub mod group;
 #[cfg(feature = "http")]
 pub mod http;
 #[cfg(feature = "memo")]
-#[cfg_attr(docsrs, doc(cfg(feature = "memo")))]
 pub mod memo;
 pub mod pool;
 pub mod queue;

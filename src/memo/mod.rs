@@ -14,7 +14,8 @@
 //! is, or, if that was dropped, in the one that polled it; the next who waits begins another load,
 //! with its own function.
 //!
-//! A load must not ask for its own key: it would wait for itself.
+//! A load must not ask for its own key: it would wait for itself. It is sent to whichever thread
+//! polls it, so its future is `Send` and borrows nothing; the function that makes it may borrow.
 //!
 //! # Order
 //!
@@ -187,6 +188,10 @@ where
     /// # Errors
     ///
     /// [`LoadError::Closed`] if the memo is closed.
+    ///
+    /// # Panics
+    ///
+    /// If `load` or its future does, as the [module](self) says.
     pub fn load<F, L>(&self, key: K, load: F) -> Load<'_, K, V, F>
     where
         F: FnOnce() -> L,
@@ -212,6 +217,10 @@ where
     ///
     /// [`LoadError::Failed`] with what the load failed with, the same for all who wait for it;
     /// [`LoadError::Closed`] if the memo is closed.
+    ///
+    /// # Panics
+    ///
+    /// If `load` or its future does, as the [module](self) says.
     ///
     /// # Examples
     ///

@@ -15,7 +15,7 @@ use crate::task::discard;
 /// A future whose output everybody gets who waits for it.
 ///
 /// Nobody owns it: who is polled while it is woken polls it, so a waiter that is not polled holds
-/// nobody up. Its waker wakes all who wait.
+/// nobody up. That is why its waker wakes all who wait: which of them will be polled, nobody knows.
 pub(super) struct Run<T, A> {
     state: Mutex<State<T, A>>,
     /// How many wait. Changed under the lock of the memo, by [`join`](Self::join) and

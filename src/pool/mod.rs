@@ -29,6 +29,7 @@
 //!
 //! ```
 //! use untethered::pool::BlockingPool;
+//! use untethered::sync::Event;
 //!
 //! # fn main() -> std::io::Result<()> {
 //! let pool = BlockingPool::builder().name("db").threads(2).queue(16).build()?;
@@ -36,14 +37,17 @@
 //! let name = pool.run(|| std::thread::current().name().map(str::to_owned)).await.unwrap();
 //! assert!(name.unwrap().starts_with("db-"));
 //!
-//! let stop = pool.token();
+//! let (begun, stop) = (Event::new(), pool.token());
+//! let tells = begun.clone();
 //! let endless = pool.spawn_when_free(move || {
+//!     tells.set();
 //!     while !stop.is_cancelled() {
 //!         std::thread::yield_now();
 //!     }
 //!     "asked to stop"
 //! });
 //! let endless = endless.await.unwrap();
+//! begun.wait().await;
 //! pool.cancel("shutdown");
 //! assert_eq!(endless.await.unwrap(), "asked to stop");
 //! pool.closed().await;

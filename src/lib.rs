@@ -19,6 +19,8 @@
 //! | a time limit, something every period | [`time::timeout`], [`time::Timer`] |
 //! | so many at once in several places; so many in a period | [`sync::Limit`], [`sync::RateLimit`] |
 //! | many HTTP requests | [`http::FanOut`] |
+//! | keep what async functions gave, load each key once | [`memo::Memo`] |
+//! | blocking closures on threads of their own | [`pool::BlockingPool`] |
 //! | stop on Ctrl-C | [`signal::ShutdownSignals`] |
 //! | test with virtual time | [`sim::Sim`] |
 //!
@@ -32,7 +34,12 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // Links to what a feature adds.
 #![cfg_attr(
-    not(all(feature = "http", feature = "signal", feature = "sim")),
+    not(all(
+        feature = "http",
+        feature = "memo",
+        feature = "signal",
+        feature = "sim"
+    )),
     allow(rustdoc::broken_intra_doc_links)
 )]
 
@@ -56,6 +63,9 @@ mod primitives;
 pub mod group;
 #[cfg(feature = "http")]
 pub mod http;
+#[cfg(feature = "memo")]
+pub mod memo;
+pub mod pool;
 pub mod queue;
 pub mod runtime;
 mod set;

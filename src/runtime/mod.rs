@@ -72,7 +72,7 @@ pub use self::unobserved::Unobserved;
 pub(crate) use self::sleep::present;
 #[cfg(feature = "http")]
 pub(crate) use self::sleep::wall_clock;
-pub(crate) use self::unobserved::{Hook, report_unobserved};
+pub(crate) use self::unobserved::{Hook, print_unobserved, report_unobserved};
 
 #[cfg(any(feature = "async-std", feature = "smol", feature = "threads"))]
 use self::sleep::sleep_in_steps;
@@ -112,7 +112,7 @@ impl Runtime {
             inner: Arc::new(Inner {
                 spawner: Arc::new(spawner),
                 sleeper: Arc::new(sleeper),
-                unobserved: Arc::new(|unobserved| eprintln!("untethered: {unobserved}")),
+                unobserved: Arc::new(print_unobserved),
             }),
         }
     }

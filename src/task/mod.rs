@@ -14,6 +14,7 @@ pub use join_error::JoinError;
 pub use reason::Reason;
 pub use token::{CancellationToken, Cancelled, CancelledOwned, DropGuard, RunUntilCancelled};
 
+pub(crate) use blocking::BlockingBody;
 pub(crate) use join_error::panic_message;
 
 use std::any::Any;

@@ -218,6 +218,31 @@ fn of_queues() {
 }
 
 #[test]
+fn of_pools_and_memos() {
+    use untethered::memo::{Builder, Load, LoadError, Memo, Stats, TryLoad};
+    use untethered::pool::{self, BlockingPool, PoolResource, TrySpawnError};
+    type F = fn() -> Ready<u8>;
+    type Cell = std::cell::Cell<u8>;
+    check! {
+        BlockingPool: true true true;
+        PoolResource: true true true;
+        pool::Builder: true true true;
+        TrySpawnError<u8>: true true true;
+        Memo<u8, u8>: true true true;
+        // A value is shared by all who ask for it.
+        Memo<u8, Cell>: false false true;
+        Memo<Rc<u8>, u8>: false false true;
+        Load<'static, u8, u8, F>: true true true;
+        Load<'static, u8, u8, Rc<u8>>: false false true;
+        TryLoad<'static, u8, u8, u8, PhantomPinned>: true true true;
+        LoadError<u8>: true true true;
+        LoadError<Cell>: false false true;
+        Builder: true true true;
+        Stats: true true true;
+    }
+}
+
+#[test]
 fn of_what_tasks_wait_for() {
     use untethered::sync::{
         AcquireKey, Event, InvalidRate, KeyedRateLimit, Load, Once, Throttle, TryLoad, WaitSet,

@@ -71,6 +71,10 @@ macro_rules! always {
             a_thousand_pieces_of_work,
             it_does_not_hold_up_tasks,
         );
+        $crate::contract::tests!($host, pools:
+            a_pool_that_closes_with_its_owner_finishes_its_work,
+            a_pool_is_cancelled_with_its_owner_which_waits_for_what_runs,
+        );
         $crate::contract::tests!($host, sleeps:
             never_early,
             nought_and_past_are_ready_at_the_first_poll,

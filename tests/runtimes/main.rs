@@ -8,6 +8,7 @@ mod ends;
 mod groups;
 mod hosts;
 mod panics;
+mod pools;
 mod sleeps;
 mod tasks;
 #[cfg(feature = "threads")]

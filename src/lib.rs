@@ -69,6 +69,6 @@ pub mod task;
 pub mod time;
 
 pub use queue::Queue;
-pub use runtime::Runtime;
+pub use runtime::{Runtime, block_on};
 pub use stream::{concurrent, try_concurrent};
 pub use task::{CancellationToken, Task};

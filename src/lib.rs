@@ -57,6 +57,8 @@ pub mod group;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod queue;
+#[cfg(feature = "signal")]
+pub mod run;
 pub mod runtime;
 mod set;
 #[cfg(feature = "signal")]
@@ -69,6 +71,8 @@ pub mod task;
 pub mod time;
 
 pub use queue::Queue;
+#[cfg(feature = "signal")]
+pub use run::{run, run_with};
 pub use runtime::{Runtime, block_on};
 pub use stream::{concurrent, try_concurrent};
 pub use task::{CancellationToken, Task};

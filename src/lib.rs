@@ -51,6 +51,7 @@ struct Readme;
 struct Compare;
 
 pub mod combine;
+pub mod context;
 mod primitives;
 
 pub mod group;

@@ -321,3 +321,27 @@ fn a_load_dropped_beside_another_leaves_it_the_turn() {
         assert_eq!(once.get().as_deref(), Some(&7));
     });
 }
+
+// K2
+#[test]
+fn a_wake_beside_a_block_on_is_not_lost() {
+    loom::model(|| {
+        let token = CancellationToken::new();
+        let other = token.clone();
+        let cancels = thread::spawn(move || other.cancel("now"));
+        // A deadlock of the model, if the thread parks for good.
+        untethered::block_on(token.cancelled());
+        // The token of the thread that a call within took does not keep the outer one asleep.
+        untethered::block_on(async {
+            let event = Event::new();
+            let sets = thread::spawn({
+                let event = event.clone();
+                move || event.set()
+            });
+            untethered::block_on(event.wait());
+            event.wait().await;
+            sets.join().unwrap();
+        });
+        cancels.join().unwrap();
+    });
+}

@@ -16,7 +16,8 @@ use crate::task::{catch, caught, discard};
 /// to await them. So close a stack, or better, let [`run`](Self::run) do it, which does so after an
 /// error and a panic too.
 ///
-/// All exits run, one after the other, also those after one that failed or panicked.
+/// All exits run, one after the other, also those after one that failed or panicked. They own what
+/// they need; a release that borrows is written with [`with`](super::with()).
 ///
 /// # Examples
 ///
@@ -45,16 +46,16 @@ use crate::task::{catch, caught, discard};
 /// # });
 /// ```
 #[must_use = "dropping a stack runs its synchronous exits only"]
-pub struct ExitStack<'a, E> {
-    exits: Vec<Exit<'a, E>>,
+pub struct ExitStack<E> {
+    exits: Vec<Exit<E>>,
 }
 
-enum Exit<'a, E> {
-    Async(BoxFuture<'a, Result<(), E>>),
-    Sync(Box<dyn FnOnce() + Send + 'a>),
+enum Exit<E> {
+    Async(BoxFuture<'static, Result<(), E>>),
+    Sync(Box<dyn FnOnce() + Send>),
 }
 
-impl<'a, E> ExitStack<'a, E> {
+impl<E> ExitStack<E> {
     /// A stack without exits.
     pub fn new() -> Self {
         Self { exits: Vec::new() }
@@ -112,11 +113,11 @@ impl<'a, E> ExitStack<'a, E> {
     pub async fn enter<R, F>(
         &mut self,
         acquire: impl IntoFuture<Output = Result<R, E>>,
-        release: impl FnOnce(R) -> F + Send + 'a,
+        release: impl FnOnce(R) -> F + Send + 'static,
     ) -> Result<R, E>
     where
-        R: Clone + Send + 'a,
-        F: Future<Output = Result<(), E>> + Send + 'a,
+        R: Clone + Send + 'static,
+        F: Future<Output = Result<(), E>> + Send + 'static,
     {
         let resource = acquire.await?;
         let released = resource.clone();
@@ -125,12 +126,12 @@ impl<'a, E> ExitStack<'a, E> {
     }
 
     /// Keeps `exit` to be awaited when the stack is closed. Dropped unrun if the stack is dropped.
-    pub fn defer(&mut self, exit: impl Future<Output = Result<(), E>> + Send + 'a) {
+    pub fn defer(&mut self, exit: impl Future<Output = Result<(), E>> + Send + 'static) {
         self.exits.push(Exit::Async(Box::pin(exit)));
     }
 
     /// Keeps `exit` to be run when the stack is closed or dropped.
-    pub fn defer_sync(&mut self, exit: impl FnOnce() + Send + 'a) {
+    pub fn defer_sync(&mut self, exit: impl FnOnce() + Send + 'static) {
         self.exits.push(Exit::Sync(Box::new(exit)));
     }
 
@@ -197,13 +198,13 @@ impl<'a, E> ExitStack<'a, E> {
 
 type Panic = Box<dyn std::any::Any + Send>;
 
-impl<E> Default for ExitStack<'_, E> {
+impl<E> Default for ExitStack<E> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<E> Drop for ExitStack<'_, E> {
+impl<E> Drop for ExitStack<E> {
     fn drop(&mut self) {
         let mut panic = None;
         while let Some(exit) = self.exits.pop() {
@@ -226,7 +227,7 @@ impl<E> Drop for ExitStack<'_, E> {
     }
 }
 
-impl<E> fmt::Debug for ExitStack<'_, E> {
+impl<E> fmt::Debug for ExitStack<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ExitStack")
             .field("len", &self.len())

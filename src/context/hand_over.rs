@@ -73,15 +73,16 @@ where
         used: used.clone(),
         takes: PhantomData,
     };
-    let ended = manage(hand_over).await;
+    let ended = caught(async { manage(hand_over).await }).await;
     let used = mem::replace(&mut *used.lock(), Used::NotYet);
     match (used, ended) {
         (Used::Panicked(payload), ended) => {
             discard(ended);
             resume_unwind(payload)
         }
-        (Used::NotYet, Ok(_)) => Err(HandOverError::NotHandedOver),
-        (_, ended) => ended,
+        (_, Err(payload)) => resume_unwind(payload),
+        (Used::NotYet, Ok(Ok(_))) => Err(HandOverError::NotHandedOver),
+        (_, Ok(ended)) => ended,
     }
 }
 

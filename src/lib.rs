@@ -19,7 +19,10 @@
 //! | a time limit, something every period | [`time::timeout`], [`time::Timer`] |
 //! | so many at once in several places; so many in a period | [`sync::Limit`], [`sync::RateLimit`] |
 //! | many HTTP requests | [`http::FanOut`] |
-//! | stop on Ctrl-C | [`signal::ShutdownSignals`] |
+//! | a program that stops in order on Ctrl-C | [`run()`], [`run_with`] |
+//! | signals as a token or a stream | [`signal::ShutdownSignals`] |
+//! | await one future from a thread | [`block_on`], [`Runtime::block_on`] |
+//! | clean-up that is awaited, after an error and a panic too | [`context`] |
 //! | test with virtual time | [`sim::Sim`] |
 //!
 //! # Words that mean the same everywhere

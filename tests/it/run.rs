@@ -252,6 +252,7 @@ impl Sleeper for ClockOf {
     }
 }
 
+// R3
 #[test]
 fn failures_of_tasks_and_tasks_that_are_stuck_go_to_the_hook_of_the_runtime() {
     let sim = Sim::new();

@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll, ready};
 
 use async_signal::Signals;
@@ -86,7 +86,7 @@ impl Incoming {
 }
 
 /// Signals that were ever listened for, by number.
-static KNOWN: Mutex<BTreeMap<i32, Known>> = Mutex::new(BTreeMap::new());
+static KNOWN: LazyLock<Mutex<BTreeMap<i32, Known>>> = LazyLock::new(Mutex::default);
 
 struct Known {
     listeners: usize,

@@ -5,7 +5,7 @@
 
 use std::io;
 use std::process;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll, Waker};
 
 use super::Signal;
@@ -52,11 +52,9 @@ pub(super) fn listen(signals: &[Signal], exits: bool) -> io::Result<(Held, Incom
     Ok((Held(listener.clone()), Incoming(listener)))
 }
 
-static CONSOLE: Mutex<Console> = Mutex::new(Console {
-    has_handler: false,
-    listeners: Vec::new(),
-});
+static CONSOLE: LazyLock<Mutex<Console>> = LazyLock::new(Mutex::default);
 
+#[derive(Default)]
 struct Console {
     has_handler: bool,
     listeners: Vec<Arc<Listener>>,

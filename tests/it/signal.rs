@@ -47,7 +47,7 @@ fn the_first_signal_is_the_first_that_came_whoever_cancelled_the_token() {
 fn signals_come_in_order_and_only_so_many_are_kept() {
     let (source, mut signals) = ShutdownSignals::manual();
     let sent = [Signal::Hangup, Signal::User1, Signal::User1, Signal::Quit];
-    sent.map(|signal| source.send(signal));
+    sent.iter().for_each(|&signal| source.send(signal));
     for signal in sent {
         assert_eq!(now(signals.next()), signal);
     }

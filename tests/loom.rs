@@ -15,6 +15,7 @@ use loom::future::block_on;
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 use untethered::runtime::{BoxFuture, Sleeper, Spawner};
+use untethered::signal::{ShutdownSignals, Signal};
 use untethered::sync::{Event, Limit, Once};
 use untethered::{CancellationToken, Queue, Runtime};
 
@@ -343,5 +344,22 @@ fn a_wake_beside_a_block_on_is_not_lost() {
             sets.join().unwrap();
         });
         cancels.join().unwrap();
+    });
+}
+
+// I1
+#[test]
+fn a_second_signal_is_never_seen_without_the_first() {
+    loom::model(|| {
+        let (source, signals) = ShutdownSignals::manual();
+        let other = source.clone();
+        let sends = thread::spawn(move || other.send(Signal::Interrupt));
+        source.send(Signal::Terminate);
+        if signals.second_token().is_cancelled() {
+            let first = signals.first().unwrap();
+            assert_eq!(signals.token().reason().unwrap().as_str(), first.name());
+        }
+        sends.join().unwrap();
+        assert!(signals.second_token().is_cancelled());
     });
 }

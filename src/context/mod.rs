@@ -5,7 +5,7 @@
 //!
 //! | You want | Take |
 //! |---|---|
-//! | one resource: open, use, close | [`with`] |
+//! | one resource: open, use, close | [`with()`] |
 //! | the same as one async block, which sees how the use ended | [`context`] |
 //! | many at once, entered and left all together | [`ContextGroup`] |
 //! | one after the other, undone in reverse | [`ExitStack`] |

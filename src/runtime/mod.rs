@@ -153,7 +153,7 @@ impl Runtime {
 
     /// Runs `future` on the calling thread until it is done: the way from `main` into the runtime.
     ///
-    /// `future` is not a task: it needs not be `Send` and may borrow. It finds what tasks of the
+    /// `future` is not a task: it need not be `Send` and may borrow. It finds what tasks of the
     /// runtime find: tokio's context, or async-std's. On an executor of one's own the thread runs
     /// the executor meanwhile, on a `Sim` it drives the simulation; elsewhere tasks run on the
     /// threads of the runtime.

@@ -13,8 +13,7 @@ pub enum SecondSignal {
     /// Cancels [`ShutdownSignals::second_token`]. The default.
     #[default]
     Escalate,
-    /// Ends the program at once, whatever its threads are at, as the signal does where nobody
-    /// listens.
+    /// Ends the program at once, whatever its threads are at, as the signal does by default.
     Exit,
 }
 

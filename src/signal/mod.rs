@@ -4,7 +4,7 @@
 //! [`CancellationToken`](crate::CancellationToken): the first signal asks to stop, a second one
 //! does what [`SecondSignal`] says. It needs no runtime: a thread of its own waits for the signals.
 //!
-//! [`run`](crate::run) puts it around a whole program. Tests raise signals by hand, through a
+//! [`run`](crate::run()) puts it around a whole program. Tests raise signals by hand, through a
 //! [`Source`].
 
 mod builder;

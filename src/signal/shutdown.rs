@@ -26,11 +26,15 @@ use crate::task::{CancellationToken, discard};
 ///
 /// While one exists, its signals do not end the program. Dropping it detaches, and once the last
 /// one that listened for a signal is gone, that signal does again what it did before: by default
-/// Ctrl-C ends the program. Where somebody had a handler when the first of these came, that one is
-/// called all the time, and alone from then on. (Where the system does not say what was
-/// before, which is everywhere but on Linux, the default acts beside it.) A handler that others
-/// install later, through tokio for one, does not keep the default from acting. The drop waits for
-/// nothing.
+/// Ctrl-C ends the program. The drop waits for nothing.
+///
+/// # Other handlers
+///
+/// On Unix a handler that was there before the first of these is called all the time, and alone
+/// once they are gone; a signal that was ignored is ignored again. Only Linux tells what was
+/// before: elsewhere the default acts then. A handler that others install later, tokio for one,
+/// does not keep the default from acting. On Windows only one library of a program can have the
+/// console: where that is `ctrlc`, used by somebody else, this one is refused.
 ///
 /// # Examples
 ///

@@ -2,7 +2,9 @@
 
 use std::future::{Future, pending};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_lite::FutureExt;
@@ -172,7 +174,8 @@ fn holds_in_every_case<F: Future<Output = Vec<&'static str>>>(run: impl Fn(Plan)
         for body in FATES {
             for release in FATES {
                 let plan = Plan::new(acquire, body, release);
-                let sim = Sim::new();
+                let sim = Sim::with_order(Order::Seeded(7));
+                sim.spurious_wakes(true);
                 let ended = catch_unwind(AssertUnwindSafe(|| sim.block_on(run(plan.clone()))));
                 let ended =
                     ended.map_err(|payload| panic_text(|| std::panic::resume_unwind(payload)));
@@ -404,6 +407,40 @@ fn a_context_that_fails_or_panics_keeps_none_of_its_group_from_being_left() {
             }
         }
     }
+}
+
+/// Is ready at once, and panics when it is dropped.
+struct PanicsWhenDropped;
+
+impl Future for PanicsWhenDropped {
+    type Output = Result<u64, &'static str>;
+
+    fn poll(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Poll::Ready(Ok(7))
+    }
+}
+
+impl Drop for PanicsWhenDropped {
+    fn drop(&mut self) {
+        panic!("in a destructor");
+    }
+}
+
+// X3
+#[test]
+fn a_destructor_that_panics_keeps_no_context_from_being_left() {
+    let (sim, log) = (Sim::new(), Log::default());
+    let mut group = slow(&sim, &log, &[2]);
+    group.add(PanicsWhenDropped, |_| async { Ok(()) });
+    let text = panic_text(|| sim.block_on(group.run(async |_| {})));
+    assert_eq!(text, "in a destructor");
+    assert_eq!(log.take(), ["left 2"]);
+    let mut stack = ExitStack::<&str>::new();
+    let below = log.clone();
+    stack.defer_sync(move || below.push("below"));
+    stack.defer(async { PanicsWhenDropped.await.map(drop) });
+    assert_eq!(panic_text(|| now(stack.close())), "in a destructor");
+    assert_eq!(log.take(), ["below"]);
 }
 
 /// A stack of three exits with different fates, and one synchronous one.

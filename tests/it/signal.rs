@@ -1,7 +1,5 @@
 //! Signals sent by hand.
 
-use std::thread;
-
 use futures_lite::StreamExt;
 use untethered::CancellationToken;
 use untethered::signal::{SecondSignal, ShutdownSignals, Signal};
@@ -64,23 +62,6 @@ fn signals_come_in_order_and_only_so_many_are_kept() {
         kept += 1;
     }
     assert_eq!(kept, 64);
-}
-
-#[test]
-fn a_second_signal_is_never_seen_without_the_first() {
-    for _ in 0..200 {
-        let (source, signals) = ShutdownSignals::manual();
-        let other = source.clone();
-        let sender = thread::spawn(move || other.send(Signal::Interrupt));
-        source.send(Signal::Terminate);
-        if signals.second_token().is_cancelled() {
-            assert!(signals.token().is_cancelled());
-        }
-        sender.join().unwrap();
-        let first = signals.first().unwrap();
-        assert_eq!(signals.token().reason().unwrap().as_str(), first.name());
-        assert!(signals.second_token().is_cancelled());
-    }
 }
 
 #[test]

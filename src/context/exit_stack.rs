@@ -25,7 +25,6 @@ use crate::task::{catch, caught, discard};
 /// use untethered::context::ExitStack;
 ///
 /// # futures_lite::future::block_on(async {
-/// let mut undone = Vec::new();
 /// let (undo, log) = std::sync::mpsc::channel();
 /// let failed = ExitStack::run(async |stack| {
 ///     for step in ["create", "start", "connect"] {
@@ -41,8 +40,7 @@ use crate::task::{catch, caught, discard};
 ///     Ok(())
 /// });
 /// assert_eq!(failed.await.unwrap_err().into_error(), "refused");
-/// undone.extend(log.try_iter());
-/// assert_eq!(undone, ["start", "create"]);
+/// assert_eq!(log.try_iter().collect::<Vec<_>>(), ["start", "create"]);
 /// # });
 /// ```
 #[must_use = "dropping a stack runs its synchronous exits only"]

@@ -21,7 +21,10 @@
 //! | many HTTP requests | [`http::FanOut`] |
 //! | keep what async functions gave, load each key once | [`memo::Memo`] |
 //! | blocking closures on threads of their own | [`pool::BlockingPool`] |
-//! | stop on Ctrl-C | [`signal::ShutdownSignals`] |
+//! | a program that stops in order on Ctrl-C | [`run()`], [`run_with`] |
+//! | signals as a token or a stream | [`signal::ShutdownSignals`] |
+//! | await one future from a thread | [`block_on`], [`Runtime::block_on`] |
+//! | clean-up that is awaited, after an error and a panic too | [`context`] |
 //! | test with virtual time | [`sim::Sim`] |
 //!
 //! # Words that mean the same everywhere
@@ -58,6 +61,7 @@ struct Readme;
 struct Compare;
 
 pub mod combine;
+pub mod context;
 mod primitives;
 
 pub mod group;
@@ -67,6 +71,8 @@ pub mod http;
 pub mod memo;
 pub mod pool;
 pub mod queue;
+#[cfg(feature = "signal")]
+pub mod run;
 pub mod runtime;
 mod set;
 #[cfg(feature = "signal")]
@@ -79,6 +85,8 @@ pub mod task;
 pub mod time;
 
 pub use queue::Queue;
-pub use runtime::Runtime;
+#[cfg(feature = "signal")]
+pub use run::{run, run_with};
+pub use runtime::{Runtime, block_on};
 pub use stream::{concurrent, try_concurrent};
 pub use task::{CancellationToken, Task};

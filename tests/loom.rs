@@ -17,6 +17,7 @@ use loom::thread;
 use untethered::memo::Memo;
 use untethered::pool::BlockingPool;
 use untethered::runtime::{BoxFuture, Sleeper, Spawner};
+use untethered::signal::{ShutdownSignals, Signal};
 use untethered::sync::{Event, Limit, Once};
 use untethered::{CancellationToken, Queue, Runtime};
 
@@ -474,4 +475,45 @@ fn a_load_beside_an_invalidate_is_kept_or_not_but_given() {
 async fn waited(go: Event, value: u8) -> u8 {
     go.wait().await;
     value
+}
+
+// K2
+#[test]
+fn a_wake_beside_a_block_on_is_not_lost() {
+    loom::model(|| {
+        let token = CancellationToken::new();
+        let other = token.clone();
+        let cancels = thread::spawn(move || other.cancel("now"));
+        // A deadlock of the model, if the thread parks for good.
+        untethered::block_on(token.cancelled());
+        // The token of the thread that a call within took does not keep the outer one asleep.
+        untethered::block_on(async {
+            let event = Event::new();
+            let sets = thread::spawn({
+                let event = event.clone();
+                move || event.set()
+            });
+            untethered::block_on(event.wait());
+            event.wait().await;
+            sets.join().unwrap();
+        });
+        cancels.join().unwrap();
+    });
+}
+
+// I1
+#[test]
+fn a_second_signal_is_never_seen_without_the_first() {
+    loom::model(|| {
+        let (source, signals) = ShutdownSignals::manual();
+        let other = source.clone();
+        let sends = thread::spawn(move || other.send(Signal::Interrupt));
+        source.send(Signal::Terminate);
+        if signals.second_token().is_cancelled() {
+            let first = signals.first().unwrap();
+            assert_eq!(signals.token().reason().unwrap().as_str(), first.name());
+        }
+        sends.join().unwrap();
+        assert!(signals.second_token().is_cancelled());
+    });
 }

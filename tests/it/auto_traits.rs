@@ -5,7 +5,12 @@ use std::future::Ready;
 use std::marker::{PhantomData, PhantomPinned};
 use std::rc::Rc;
 
+use untethered::context::{
+    ContextError, ContextGroup, ExitStack, Exited, HandOver, HandOverError, Scoped, TaskLocal,
+};
+use untethered::run::{self, Run, RunError};
 use untethered::runtime::{BoxFuture, Runtime, Sleep, Unobserved};
+use untethered::signal::{ShutdownSignals, Signal, Source};
 use untethered::sim::{Deadlock, Order, Sim, YieldNow};
 use untethered::stream::{
     Collect, CollectOnRuntime, Concurrent, ConcurrentError, FailFast, FromIter, FromStream,
@@ -114,6 +119,36 @@ fn of_streams() {
         OnRuntime<Jobs<Ready<u8>>>: true true true;
         CollectOnRuntime<Jobs<Pinned>>: true true true;
         ConcurrentError<u8, u8>: true true true;
+    }
+}
+
+#[test]
+fn of_contexts() {
+    type Local = std::cell::Cell<u8>;
+    check! {
+        ContextError<u8>: true true true;
+        HandOver<u8, Rc<u8>>: true true true;
+        HandOver<Rc<u8>, u8>: false false true;
+        HandOverError<u8>: true true true;
+        ContextGroup<'static, Local, u8>: true false true;
+        Exited<u8, u8, u8>: true true true;
+        ExitStack<Local>: true false true;
+        TaskLocal<Local>: true true true;
+        Scoped<Ready<u8>>: true true true;
+        Scoped<Ready<Rc<u8>>>: false false true;
+        Scoped<PhantomPinned>: true true false;
+    }
+}
+
+#[test]
+fn of_signals_and_mains() {
+    check! {
+        ShutdownSignals: true true true;
+        Source: true true true;
+        Signal: true true true;
+        Run: true true true;
+        RunError: true true true;
+        run::Context: true true true;
     }
 }
 

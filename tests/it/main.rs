@@ -3,6 +3,7 @@
 mod auto_traits;
 mod combine_gather;
 mod combine_race;
+mod context;
 mod event;
 #[cfg(feature = "http")]
 mod fan_out;
@@ -18,6 +19,8 @@ mod queue;
 mod queue_model;
 mod random;
 mod rate_limit;
+mod run;
+mod signal;
 mod sim;
 mod sim_orders;
 mod stream_adaptors;

@@ -90,6 +90,11 @@ macro_rules! always {
             a_sleep_ends_under_any_executor,
             the_clock_never_goes_backwards,
         );
+        $crate::contract::tests!($host, mains:
+            a_future_that_borrows_runs_on_the_calling_thread,
+            what_a_block_on_runs_may_panic,
+            a_main_is_asked_to_stop_and_its_tasks_are_waited_for,
+        );
     };
 }
 

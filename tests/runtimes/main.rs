@@ -7,6 +7,7 @@ mod contract;
 mod ends;
 mod groups;
 mod hosts;
+mod mains;
 mod panics;
 mod pools;
 mod sleeps;

@@ -4,6 +4,7 @@
 
 mod counter;
 mod queue;
+mod race;
 mod sim;
 mod stream;
 mod sync;

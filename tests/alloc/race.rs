@@ -1,7 +1,7 @@
 use std::array;
 use std::future::{Future, pending};
 use std::pin::pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 
 use untethered::combine::race;
 use untethered::sim::yield_now;
@@ -24,7 +24,7 @@ where
     let (counts, ()) = count(|| {
         let mut race = pin!(race());
         let mut cx = Context::from_waker(Waker::noop());
-        while let Poll::Pending = race.as_mut().poll(&mut cx) {}
+        while race.as_mut().poll(&mut cx).is_pending() {}
     });
     assert_eq!(counts.kept, 0);
     counts.allocations
@@ -58,5 +58,5 @@ fn races_of_vectors_allocate_as_often_as_they_say() {
     assert_eq!([1, 2].map(of), [0, 0]);
     assert_eq!([3, 6, 7, 18].map(of), [1; 4]);
     // A list, and a box for each sixteen.
-    assert_eq!([19, 34].map(of), [3; 2]);
+    assert_eq!([19, 32].map(of), [3; 2]);
 }

@@ -507,8 +507,10 @@ fn at_its_deadline_a_wait_takes_all_that_is_ready() {
         let job = |index: u32| {
             let rt = rt.clone();
             async move {
-                while index < 20 {
-                    yield_now().await;
+                if index < 20 {
+                    loop {
+                        yield_now().await;
+                    }
                 }
                 rt.sleep(Duration::ZERO).await;
                 index

@@ -55,9 +55,7 @@ fn main() {
         }
     }
     if measured == 0 {
-        eprintln!(
-            "no such row: take words of timer; sleeps, ticks; tokio, smol, threads"
-        );
+        eprintln!("no such row: take words of timer; sleeps, ticks; tokio, smol, threads");
         exit(2);
     }
 }

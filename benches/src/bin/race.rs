@@ -104,7 +104,12 @@ fn main() {
         ("vec", 16),
         ("vec", 1000),
     ] {
-        for workload in [Workload::Late, Workload::Ready, Workload::Woken, Workload::All] {
+        for workload in [
+            Workload::Late,
+            Workload::Ready,
+            Workload::Woken,
+            Workload::All,
+        ] {
             let name = format!("{of} {workload:?} {len}").to_lowercase();
             let parts: Vec<_> = name.split(' ').collect();
             let has = |word: &String| word.split('|').any(|word| parts.contains(&word));
@@ -256,7 +261,8 @@ fn vectors(workload: Workload, len: usize) -> Vec<Variant> {
 fn finish(items: usize, make: impl Fn() -> Boxed) {
     let mut cx = Context::from_waker(Waker::noop());
     for _ in 0..items {
-        let mut race = make();
+        // Otherwise a race may be worked out by the compiler.
+        let mut race = black_box(make());
         loop {
             if let Poll::Ready(output) = race.as_mut().poll(&mut cx) {
                 black_box(output);

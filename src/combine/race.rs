@@ -130,7 +130,11 @@ impl<R: Racers> Future for Race<R> {
     ///
     /// If polled again after it was ready.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R::Output> {
-        let clear = |race: &mut Pin<&mut Self>| race.as_mut().project().racers.clear();
+        let clear = |race: &mut Pin<&mut Self>| {
+            let this = race.as_mut().project();
+            *this.stage = Stage::Over;
+            this.racers.clear();
+        };
         or_clear(self, clear, |race| race.as_mut().poll_stages(cx))
     }
 }

@@ -457,6 +457,18 @@ fn a_race_that_is_over_says_so() {
     assert!(race.as_mut().poll(&mut cx).is_ready());
     let text = panic_text(|| race.as_mut().poll(&mut cx));
     assert_eq!(text, "a race was polled after it was over");
+    // So does one that a panic has ended: it does not wait for nobody.
+    for len in [2, 40] {
+        let mut failing = pin!(untethered::combine::race((0..len).map(
+            |index| async move {
+                assert_ne!(index, 1, "number one");
+                pending::<()>().await;
+            }
+        )));
+        panic_text(|| failing.as_mut().poll(&mut cx));
+        let text = panic_text(|| failing.as_mut().poll(&mut cx));
+        assert_eq!(text, "a race was polled after it was over");
+    }
 }
 
 /// A future that answers after so many seconds.

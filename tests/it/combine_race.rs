@@ -154,6 +154,10 @@ fn losers_and_the_winner_are_dropped_before_the_output_is_seen() {
         let mut vector = pin!(race(vec![entrant("0", true), entrant("1", true)]));
         vector.as_mut().await.unwrap();
         assert_eq!(log.take(), ["0", "1"]);
+        // Those that never began go as well.
+        let mut early = pin!(race(vec![boxed(ready(())), boxed(entrant("never", false))]));
+        early.as_mut().await.unwrap();
+        assert_eq!(log.take(), ["never"]);
         let mut many = pin!(race((0..40).map(|index| entrant("x", index == 35))));
         many.as_mut().await.unwrap();
         assert_eq!(log.take().len(), 40);

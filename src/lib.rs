@@ -16,6 +16,7 @@
 //! | pass items from task to task, with an end | [`Queue`] |
 //! | wait for a flag; load a value once | [`sync::Event`], [`sync::Once`] |
 //! | the first, the first success, all, some of several futures | [`combine`] |
+//! | what a `select!` does, without its traps | [`combine::instead_of_select`] |
 //! | a time limit, something every period | [`time::timeout`], [`time::Timer`] |
 //! | so many at once in several places; so many in a period | [`sync::Limit`], [`sync::RateLimit`] |
 //! | many HTTP requests | [`http::FanOut`] |

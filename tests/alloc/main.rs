@@ -5,6 +5,7 @@
 mod counter;
 mod memo;
 mod queue;
+mod race;
 mod sim;
 mod stream;
 mod sync;

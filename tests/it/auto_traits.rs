@@ -298,3 +298,113 @@ fn of_what_tasks_wait_for() {
         InvalidRate: true true true;
     }
 }
+
+#[test]
+fn of_combinators() {
+    use untethered::combine::{
+        AsCompleted, Empty, Entrants, Failures, Future2, Gather, GatherUntil, Hedge, IntoRace,
+        OneOf2, Quorate, Quorum, QuorumError, Race, RaceOk, Success, TryGather, TryGatherUntil,
+        Until, Wait, WaitSet,
+    };
+    type Of<F> = Entrants<std::vec::IntoIter<F>>;
+    type Good = Ready<Result<u8, u8>>;
+    type Bad = Ready<Result<Rc<u8>, u8>>;
+    type Pinned = std::future::Pending<PhantomPinned>;
+    type PinnedResult = std::future::Pending<Result<PhantomPinned, u8>>;
+    // The kinds of entrants have no names outside: a race is named by what it is made of.
+    fn race<K, E: IntoRace<K>>(_: fn() -> E) -> Probe<Race<E::Racers>> {
+        Probe(PhantomData)
+    }
+    struct Probe<T>(PhantomData<T>);
+    impl<T: Send> Probe<T> {
+        fn is_send(&self) {}
+    }
+    impl<T: Unpin> Probe<T> {
+        fn is_unpin(&self) {}
+    }
+    let tuple = race(|| (std::future::ready(1), std::future::ready('a')));
+    let (array, vector) = (
+        race(|| [1; 20].map(std::future::ready)),
+        race(|| vec![std::future::ready(1)]),
+    );
+    tuple.is_send();
+    array.is_send();
+    vector.is_send();
+    tuple.is_unpin();
+    array.is_unpin();
+    vector.is_unpin();
+    check! {
+        AsCompleted<Of<Ready<u8>>>: true true true;
+        AsCompleted<Of<Ready<Rc<u8>>>>: false false true;
+        AsCompleted<Of<Pinned>>: true true true;
+        Gather<Of<Ready<u8>>>: true true true;
+        Gather<Of<Ready<Rc<u8>>>>: false false true;
+        TryGather<Of<Good>>: true true true;
+        TryGather<Of<Bad>>: false false true;
+        RaceOk<Good>: true false true;
+        RaceOk<Bad>: false false true;
+        RaceOk<PinnedResult>: true false true;
+        Quorum<Good>: true false true;
+        Quorum<Bad>: false false true;
+        Hedge<Of<Bad>>: false false true;
+        WaitSet<Ready<u8>>: true true true;
+        WaitSet<Ready<Rc<u8>>>: false false true;
+        WaitSet<Pinned>: true true false;
+        Empty: true true true;
+        Failures<u8>: true true true;
+        Success<u8, u8>: true true true;
+        Quorate<u8, u8>: true true true;
+        QuorumError<u8, Rc<u8>>: false false true;
+        OneOf2<u8, Rc<u8>>: false false true;
+        Future2<Ready<u8>, Pinned>: true true true;
+        Future2<Ready<u8>, PhantomPinned>: true true false;
+        Until<Rc<u8>>: true true true;
+    }
+    // These hold a sleep, which may move to other threads and not be shared.
+    const _: () = {
+        const fn send<T: Send>() {}
+        send::<GatherUntil<Of<Ready<u8>>>>();
+        send::<TryGatherUntil<Of<Good>>>();
+        send::<Hedge<Of<Good>>>();
+        send::<Wait<'static, Ready<u8>>>();
+    };
+}
+
+#[test]
+fn of_adaptors() {
+    use untethered::stream::{
+        Batches, Chunks, Concurrently, FilterMap, First, FromIter, Inflate, Inflated, MapBlocking,
+        Mapped, Merge, MergeAll, PollUntil, Progress, TryFromIter, TryFromStream, TryInflate,
+        TryInflated, WithProgress, Zip,
+    };
+    type S = futures_lite::stream::Pending<u8>;
+    type Local = futures_lite::stream::Pending<Rc<u8>>;
+    type F = fn() -> u8;
+    check! {
+        Batches<S>: true false true;
+        Batches<Local>: false false true;
+        Chunks<std::vec::IntoIter<u8>>: true true true;
+        Concurrently<S>: true true true;
+        FilterMap<FromIter<std::vec::IntoIter<Ready<Option<u8>>>>>: true true true;
+        First<S>: true true true;
+        First<PhantomPinned>: true true false;
+        Inflate<S, F>: true true true;
+        TryInflate<S, F>: true true true;
+        Inflated<u8, Ready<u8>>: true true true;
+        TryInflated<Rc<u8>, Ready<u8>>: false false true;
+        MapBlocking<S, F>: true true true;
+        Mapped<S, F>: true true true;
+        Merge<S, Local>: false false true;
+        Merge<S, PhantomPinned>: true true false;
+        MergeAll<S>: true true true;
+        MergeAll<Local>: false false true;
+        PollUntil<F, Ready<Rc<u8>>, u8>: false false true;
+        PollUntil<F, PhantomPinned, u8>: true true false;
+        Progress: true true true;
+        TryFromIter<PhantomPinned>: true true true;
+        TryFromStream<PhantomPinned>: true true false;
+        WithProgress<S, F>: true true true;
+        Zip<S, S>: true true true;
+        Zip<S, Local>: false false true;
+    }
+}

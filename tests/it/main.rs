@@ -1,6 +1,7 @@
 //! Behaviour through the public API, one module per concept, on the deterministic runtime.
 
 mod auto_traits;
+mod combine_drops;
 mod combine_gather;
 mod combine_race;
 mod context;

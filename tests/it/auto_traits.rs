@@ -66,7 +66,7 @@ fn the_probe_tells_yes_from_no() {
 fn of_the_runtime() {
     check! {
         Runtime: true true true;
-        Sleep: true false true;
+        Sleep: true false false;
         Unobserved: true false true;
     }
 }

@@ -1,0 +1,215 @@
+//! The timers of our own threads: a wheel, and a thread that turns it.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use super::wheel::{Key, Nanos, Wheel};
+use crate::primitives::{Mutex, park_timeout, thread};
+use crate::sync::wake_all;
+use crate::task::discard;
+
+/// A wheel and its thread, which ends with the last clone.
+#[derive(Clone)]
+pub(super) struct Timers(Arc<Turned>);
+
+struct Turned {
+    shared: Arc<Shared>,
+    thread: thread::Thread,
+}
+
+struct Shared {
+    /// When the wheel began.
+    base: Instant,
+    state: Mutex<State>,
+}
+
+struct State {
+    wheel: Wheel,
+    /// Until when the thread sleeps: only a timer that is due before has to wake it. Nought while
+    /// it is awake, for it looks again before it sleeps.
+    asleep_until: Nanos,
+    closed: bool,
+}
+
+/// How many are woken before the lock is taken again.
+const BATCH: usize = 64;
+
+impl Timers {
+    pub(super) fn start() -> io::Result<Self> {
+        let shared = Arc::new(Shared {
+            base: now(),
+            state: Mutex::new(State {
+                wheel: Wheel::new(),
+                asleep_until: 0,
+                closed: false,
+            }),
+        });
+        let turned = shared.clone();
+        let name = "untethered-timers".to_owned();
+        let thread = thread::Builder::new()
+            .name(name)
+            .spawn(move || turned.run())?;
+        Ok(Self(Arc::new(Turned {
+            shared,
+            thread: thread.thread().clone(),
+        })))
+    }
+
+    pub(super) fn now(&self) -> Instant {
+        now()
+    }
+
+    pub(super) fn timer(&self) -> Timer {
+        Timer {
+            turned: self.0.clone(),
+            key: None,
+        }
+    }
+}
+
+impl Turned {
+    fn insert(&self, deadline: Instant, waker: Waker) -> Key {
+        let deadline = self.shared.nanos(deadline);
+        let mut state = self.shared.state.lock();
+        let key = state.wheel.insert(deadline, waker);
+        let wake = deadline < state.asleep_until;
+        if wake {
+            state.asleep_until = deadline;
+        }
+        drop(state);
+        if wake {
+            self.thread.unpark();
+        }
+        key
+    }
+
+    fn remove(&self, key: Key) {
+        let waker = self.shared.state.lock().wheel.remove(key);
+        discard(waker);
+    }
+
+    /// Whether the timer has fired; if not, it wakes `cx` from now on.
+    fn poll(&self, key: &Key, cx: &mut Context<'_>) -> Poll<()> {
+        // A waker is cloned and dropped outside the lock.
+        let mut spare = None;
+        loop {
+            let mut state = self.shared.state.lock();
+            let Some(waker) = state.wheel.waker_mut(key) else {
+                drop(state);
+                discard(spare);
+                return Poll::Ready(());
+            };
+            if waker.will_wake(cx.waker()) {
+                return Poll::Pending;
+            }
+            if let Some(new) = spare.take() {
+                let old = std::mem::replace(waker, new);
+                drop(state);
+                discard(old);
+                return Poll::Pending;
+            }
+            drop(state);
+            spare = Some(cx.waker().clone());
+        }
+    }
+}
+
+impl Drop for Turned {
+    fn drop(&mut self) {
+        self.shared.state.lock().closed = true;
+        self.thread.unpark();
+    }
+}
+
+impl Shared {
+    fn nanos(&self, moment: Instant) -> Nanos {
+        let since = moment.saturating_duration_since(self.base);
+        Nanos::try_from(since.as_nanos()).unwrap_or(Nanos::MAX)
+    }
+
+    /// What the thread does.
+    fn run(&self) {
+        let mut due = Vec::with_capacity(BATCH);
+        loop {
+            let now = self.nanos(now());
+            let mut state = self.state.lock();
+            if state.closed {
+                break;
+            }
+            state.wheel.advance(now);
+            due.extend(std::iter::from_fn(|| state.wheel.pop_due(now)).take(BATCH));
+            if !due.is_empty() {
+                state.asleep_until = 0;
+                drop(state);
+                wake_all(due.drain(..));
+                continue;
+            }
+            let next = state.wheel.next().unwrap_or(Nanos::MAX);
+            state.asleep_until = next;
+            drop(state);
+            self.sleep_until(next);
+        }
+    }
+
+    /// Returns at `moment`, or once the thread was told to look, or sooner.
+    fn sleep_until(&self, moment: Nanos) {
+        let left = moment.saturating_sub(self.nanos(now()));
+        park_timeout(Duration::from_nanos(left));
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one door to the clock")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+/// One sleep. Dropping it takes it out of the wheel.
+pub(super) struct Timer {
+    turned: Arc<Turned>,
+    key: Option<Key>,
+}
+
+impl Timer {
+    pub(super) fn now(&self) -> Instant {
+        now()
+    }
+
+    pub(super) fn arm(self: Pin<&mut Self>, _deadline: Instant) {
+        // Only a poll brings the waker.
+        debug_assert!(self.key.is_none());
+    }
+
+    pub(super) fn disarm(mut self: Pin<&mut Self>) {
+        self.take_out();
+    }
+
+    pub(super) fn poll(
+        mut self: Pin<&mut Self>,
+        deadline: Instant,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        match &self.key {
+            None => {
+                let key = self.turned.insert(deadline, cx.waker().clone());
+                self.key = Some(key);
+                Poll::Pending
+            }
+            Some(key) => self.turned.poll(key, cx),
+        }
+    }
+
+    fn take_out(&mut self) {
+        if let Some(key) = self.key.take() {
+            self.turned.remove(key);
+        }
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        self.take_out();
+    }
+}

@@ -13,6 +13,15 @@ impl Timers {
         Instant::now()
     }
 
+    pub(super) fn after(&self, duration: Duration) -> (Option<Instant>, Timer) {
+        let now = self.now();
+        let timer = match now.checked_add(duration.min(LONGEST)) {
+            Some(step) => Timer(::async_io::Timer::at(step)),
+            None => self.timer(),
+        };
+        (now.checked_add(duration), timer)
+    }
+
     pub(super) fn timer(&self) -> Timer {
         Timer(::async_io::Timer::never())
     }

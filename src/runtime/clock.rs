@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_core::future::BoxFuture;
 use pin_project_lite::pin_project;
@@ -26,6 +26,26 @@ impl Clock {
             Self::Threads(timers) => timers.now(),
             Self::Tokio(timers) => timers.now(),
             Self::Other(sleeper) => sleeper.now(),
+        }
+    }
+
+    /// A timer that is armed to the moment so far from now, and that moment. `None` if the clock
+    /// can not say it; if only the timer is missing, it is yet to be made.
+    pub(super) fn after(&self, duration: Duration) -> (Option<Instant>, Option<Timer>) {
+        match self {
+            Self::AsyncIo(timers) => {
+                let (deadline, timer) = timers.after(duration);
+                (deadline, Some(Timer::AsyncIo { timer }))
+            }
+            Self::Threads(timers) => {
+                let (deadline, timer) = timers.after(duration);
+                (deadline, Some(Timer::Threads { timer }))
+            }
+            Self::Tokio(timers) => {
+                let (deadline, timer) = timers.after(duration);
+                (deadline, Some(Timer::Tokio { timer }))
+            }
+            Self::Other(sleeper) => (sleeper.now().checked_add(duration), None),
         }
     }
 
@@ -80,6 +100,14 @@ impl Timer {
             TimerProj::Threads { timer } => timer.arm(deadline),
             TimerProj::Tokio { timer } => timer.arm(deadline),
             TimerProj::Other { timer } => timer.arm(deadline),
+        }
+    }
+
+    /// Whether it can not fire any more, because its runtime has ended.
+    pub(super) fn is_dead(&self) -> bool {
+        match self {
+            Self::Tokio { timer } => timer.is_dead(),
+            Self::AsyncIo { .. } | Self::Threads { .. } | Self::Other { .. } => false,
         }
     }
 

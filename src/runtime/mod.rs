@@ -175,12 +175,12 @@ impl Runtime {
     ///
     /// Nought is ready at the first poll. A `duration` too long for the clock never ends.
     pub fn sleep(&self, duration: Duration) -> Sleep {
-        Sleep::new(&self.inner.clock, self.now().checked_add(duration))
+        Sleep::after(&self.inner.clock, duration)
     }
 
     /// Sleeps until `deadline`. One that has passed is ready at the first poll.
     pub fn sleep_until(&self, deadline: Instant) -> Sleep {
-        Sleep::new(&self.inner.clock, Some(deadline))
+        Sleep::until(&self.inner.clock, deadline)
     }
 
     /// How many tasks can run at the same moment.

@@ -64,15 +64,28 @@ pin_project! {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
+    /// Made a moment ago with a deadline ahead, and armed; never polled.
+    Fresh,
     Unarmed,
     Armed,
     Elapsed,
 }
 
 impl Sleep {
-    pub(super) fn new(clock: &Clock, deadline: Option<Instant>) -> Self {
+    pub(super) fn after(clock: &Clock, duration: Duration) -> Self {
+        let (deadline, timer) = clock.after(duration);
+        let fresh = timer.is_some() && !duration.is_zero();
         Self {
             deadline,
+            state: if fresh { State::Fresh } else { State::Unarmed },
+            timer: timer.unwrap_or_else(|| clock.timer()),
+            _pinned: PhantomPinned,
+        }
+    }
+
+    pub(super) fn until(clock: &Clock, deadline: Instant) -> Self {
+        Self {
+            deadline: Some(deadline),
             state: State::Unarmed,
             timer: clock.timer(),
             _pinned: PhantomPinned,
@@ -107,7 +120,7 @@ impl Sleep {
 
     fn move_to(self: Pin<&mut Self>, deadline: Option<Instant>) {
         let this = self.project();
-        if *this.state == State::Armed {
+        if *this.state != State::Elapsed {
             this.timer.disarm();
         }
         *this.state = State::Unarmed;
@@ -123,6 +136,15 @@ impl Future for Sleep {
         let Some(deadline) = *this.deadline else {
             return Poll::Pending;
         };
+        if *this.state == State::Fresh {
+            // The clock was read when it was made, and is not read again; unless nothing else
+            // could tell that the deadline has passed.
+            *this.state = if this.timer.is_dead() {
+                State::Unarmed
+            } else {
+                State::Armed
+            };
+        }
         if *this.state == State::Unarmed {
             *this.state = if this.timer.now() >= deadline {
                 State::Elapsed

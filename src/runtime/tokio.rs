@@ -171,6 +171,18 @@ impl Timers {
         self.0.now()
     }
 
+    pub(super) fn after(&self, duration: Duration) -> (Option<Instant>, Timer) {
+        // One visit to tokio's context for both.
+        let made = self.0.inside(|| {
+            let now = ::tokio::time::Instant::now().into_std();
+            let deadline = now.checked_add(duration);
+            (deadline, deadline.and_then(sleep_until))
+        });
+        let (deadline, sleep) = made.unwrap_or_else(|| (self.now().checked_add(duration), None));
+        let watched = self.0.clone();
+        (deadline, Timer { watched, sleep })
+    }
+
     pub(super) fn timer(&self) -> Timer {
         Timer {
             watched: self.0.clone(),
@@ -198,14 +210,19 @@ impl Watched {
     /// Runs `f` in tokio's context. `None` where the thread is too far gone to have one: in the
     /// destructors of its thread-local variables.
     fn inside<T>(&self, f: impl FnOnce() -> T) -> Option<T> {
-        match Handle::try_current() {
-            Ok(current) if current.id() == self.handle.id() => return Some(f()),
-            Err(error) if error.is_thread_local_destroyed() => return None,
-            _ => {}
+        if matches!(Handle::try_current(), Err(error) if error.is_thread_local_destroyed()) {
+            return None;
         }
         let _inside = self.handle.enter();
         Some(f())
     }
+}
+
+/// Only in tokio's context. `None` is never.
+fn sleep_until(deadline: Instant) -> Option<::tokio::time::Sleep> {
+    // tokio rounds up to its tick of a millisecond, by an addition that must not overflow.
+    deadline.checked_add(Duration::from_secs(1))?;
+    Some(::tokio::time::sleep_until(deadline.into()))
 }
 
 pin_project! {
@@ -225,14 +242,13 @@ impl Timer {
     }
 
     pub(super) fn arm(self: Pin<&mut Self>, deadline: Instant) {
-        // tokio rounds up to its tick of a millisecond, by an addition that must not overflow.
-        if deadline.checked_add(Duration::from_secs(1)).is_none() {
-            return;
-        }
         let mut this = self.project();
-        let sleep = || ::tokio::time::sleep_until(deadline.into());
-        let sleep = this.watched.inside(sleep);
-        this.sleep.set(sleep);
+        let sleep = this.watched.inside(|| sleep_until(deadline));
+        this.sleep.set(sleep.flatten());
+    }
+
+    pub(super) fn is_dead(&self) -> bool {
+        self.watched.gate.is_closed()
     }
 
     pub(super) fn disarm(self: Pin<&mut Self>) {

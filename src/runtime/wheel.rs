@@ -19,9 +19,9 @@ pub(super) type Nanos = u64;
 pub(super) struct Wheel {
     entries: Slab<Entry>,
     levels: [Level; LEVELS],
-    /// All whose slot has come, by deadline.
+    /// All whose slot was opened, by deadline.
     open: BTreeSet<Due>,
-    /// The slot up to which all are open, counted in slots of the lowest level.
+    /// The last slot that was opened, counted in slots of the lowest level. None is behind it.
     opened: u64,
     /// How many there ever were.
     made: u64,
@@ -132,22 +132,18 @@ impl Wheel {
         entry.waker
     }
 
-    /// Opens the slots up to `now`.
-    pub(super) fn advance(&mut self, now: Nanos) {
-        let now = now >> SLOT_BITS;
-        while let Some((level, slot)) = self.next_slot() {
+    /// Fires the first timer that is due by `now`, and gives whom to wake for it.
+    pub(super) fn fire(&mut self, now: Nanos) -> Option<Waker> {
+        // Once a later slot has come, all that is left in the open ones is due before it.
+        while self.open.is_empty() {
+            let (level, slot) = self.next_slot()?;
             let start = self.start_of(level, slot);
-            if start > now {
-                break;
+            if start > now >> SLOT_BITS {
+                return None;
             }
             self.opened = start;
             self.empty(level, slot);
         }
-        self.opened = self.opened.max(now);
-    }
-
-    /// Fires the first of the timers in open slots, if it is due by `now`.
-    pub(super) fn pop_due(&mut self, now: Nanos) -> Option<Waker> {
         if self.open.first()?.deadline > now {
             return None;
         }
@@ -191,12 +187,11 @@ impl Wheel {
         } else {
             // All at once: to sort them takes less than to find the place of each.
             let entries = &mut self.entries;
-            let mut came = BTreeSet::from_iter(timers.drain(..).map(|key| {
+            self.open = BTreeSet::from_iter(timers.drain(..).map(|key| {
                 let entry = &mut entries[key as usize];
                 entry.place = Place::Open;
                 entry.due(key)
             }));
-            self.open.append(&mut came);
         }
         if timers.capacity() <= KEPT {
             self.levels[level].slots[slot].timers = timers;
@@ -309,14 +304,13 @@ mod tests {
         /// Goes to `now` and fires at most so many.
         fn advance(&mut self, now: Nanos, most: usize) {
             self.now = now;
-            self.wheel().advance(now);
             for _ in 0..most {
                 let expected = self
                     .model
                     .first_key_value()
                     .map(|(key, ())| *key)
                     .filter(|(deadline, _)| *deadline <= now);
-                let waker = self.wheel().pop_due(now);
+                let waker = self.wheel().fire(now);
                 assert_eq!(waker.is_some(), expected.is_some());
                 let (Some(waker), Some(expected)) = (waker, expected) else {
                     break;

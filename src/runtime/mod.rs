@@ -42,12 +42,12 @@ mod smol;
 mod spawner;
 #[cfg(feature = "threads")]
 mod threads;
-#[cfg(feature = "threads")]
+#[cfg(any(feature = "threads", all(test, untethered_loom)))]
 mod timers;
 #[cfg(feature = "tokio")]
 mod tokio;
 mod unobserved;
-#[cfg(feature = "threads")]
+#[cfg(any(feature = "threads", all(test, untethered_loom)))]
 mod wheel;
 
 use std::any::Any;
@@ -85,7 +85,7 @@ pub(crate) use self::unobserved::{Hook, report_unobserved};
 
 #[cfg(not(any(feature = "async-std", feature = "smol")))]
 use self::absent as async_io;
-#[cfg(not(feature = "threads"))]
+#[cfg(not(any(feature = "threads", all(test, untethered_loom))))]
 use self::absent as timers;
 #[cfg(not(feature = "tokio"))]
 use self::absent as tokio;

@@ -31,17 +31,17 @@ struct State {
     /// Until when the thread sleeps: only a timer that is due before has to wake it. Nought while
     /// it is awake, for it looks again before it sleeps.
     asleep_until: Nanos,
-    /// The thread fires nothing before this.
+    /// The thread does not wake by itself before this.
     not_before: Nanos,
     closed: bool,
 }
 
 /// How many are woken before the lock is taken again.
 const BATCH: usize = 64;
-/// How long the thread rests after it fired timers, so that those that follow each other closely
-/// are fired together: to wake two threads for each takes more than all the rest. A timer alone
-/// is not delayed by it.
-const REST: Nanos = 250_000;
+/// How long the thread rests after what it fired was due, so that timers that follow each other
+/// closely fire together: to wake two threads for each would take more than all the rest. A timer
+/// alone is not held up by it.
+const REST: Nanos = 1_000_000;
 
 impl Timers {
     pub(super) fn start() -> io::Result<Self> {
@@ -151,10 +151,12 @@ impl Shared {
             if state.closed {
                 break;
             }
+            let first = state.wheel.next().unwrap_or(now);
             due.extend(std::iter::from_fn(|| state.wheel.fire(now)).take(BATCH));
             if !due.is_empty() {
                 state.asleep_until = 0;
-                state.not_before = now.saturating_add(REST);
+                // From when it was due and not from now, or what is regular would fall behind.
+                state.not_before = state.not_before.max(first).saturating_add(REST);
                 drop(state);
                 wake_all(due.drain(..));
                 continue;
@@ -224,5 +226,90 @@ impl Timer {
 impl Drop for Timer {
     fn drop(&mut self) {
         self.take_out();
+    }
+}
+
+/// Every order in which the thread can meet those who sleep. What is due at once is all there is:
+/// no time goes by in a model.
+#[cfg(all(test, untethered_loom))]
+mod model {
+    use std::future::poll_fn;
+
+    use loom::future::block_on;
+
+    use super::*;
+
+    /// Threads meet at each access to the lock: more of them would take days.
+    fn model(check: impl Fn() + Send + Sync + 'static) {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = Some(2);
+        builder.check(check);
+    }
+
+    fn pinned(timers: &Timers) -> Pin<Box<Timer>> {
+        Box::pin(timers.timer())
+    }
+
+    fn wait(timers: &Timers) {
+        let (mut timer, due) = (pinned(timers), timers.0.shared.base);
+        block_on(poll_fn(|cx| timer.as_mut().poll(due, cx)));
+    }
+
+    /// Polled once, for what never comes.
+    fn never(timers: &Timers) -> Pin<Box<Timer>> {
+        let mut timer = pinned(timers);
+        let far = timers.0.shared.base + Duration::from_secs(1 << 40);
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(timer.as_mut().poll(far, &mut cx).is_pending());
+        timer
+    }
+
+    // T1
+    #[test]
+    fn a_timer_set_while_the_thread_goes_to_sleep_fires() {
+        model(|| {
+            let timers = Timers::start().unwrap();
+            wait(&timers);
+        });
+    }
+
+    // T1
+    #[test]
+    fn a_timer_fires_beside_others_that_come_and_go() {
+        model(|| {
+            let timers = Timers::start().unwrap();
+            let other = thread::spawn({
+                let timers = timers.clone();
+                move || drop(never(&timers))
+            });
+            wait(&timers);
+            other.join().unwrap();
+            assert_eq!(timers.0.shared.state.lock().wheel.len(), 0);
+        });
+    }
+
+    // T1
+    #[test]
+    fn a_waker_that_is_changed_beside_the_firing_is_woken() {
+        model(|| {
+            let timers = Timers::start().unwrap();
+            let (mut timer, due) = (pinned(&timers), timers.0.shared.base);
+            let mut cx = Context::from_waker(Waker::noop());
+            if timer.as_mut().poll(due, &mut cx).is_pending() {
+                block_on(poll_fn(|cx| timer.as_mut().poll(due, cx)));
+            }
+        });
+    }
+
+    /// The model ends only when the thread does.
+    #[test]
+    fn the_thread_ends_with_the_last_who_could_wait() {
+        model(|| {
+            let timers = Timers::start().unwrap();
+            let sleeps = never(&timers);
+            let other = thread::spawn(move || drop(sleeps));
+            drop(timers);
+            other.join().unwrap();
+        });
     }
 }

@@ -162,6 +162,11 @@ impl Wheel {
         Some(self.levels[level].slots[slot].earliest)
     }
 
+    #[cfg(all(test, untethered_loom))]
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     /// The first slot that is not empty. Lower levels come before higher ones: all that is in
     /// a level lies within the present slot of the next.
     fn next_slot(&self) -> Option<(usize, usize)> {

@@ -197,13 +197,6 @@ impl<F> Timeout<F> {
     pub fn deadline(&self) -> Option<Instant> {
         self.sleep.deadline()
     }
-
-    /// Takes the future out, unless it is done.
-    ///
-    /// For a timeout that was never pinned, or whose future can be moved.
-    pub fn into_inner(self) -> Option<F> {
-        self.future
-    }
 }
 
 impl<F: Future> Future for Timeout<F> {

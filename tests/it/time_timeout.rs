@@ -140,19 +140,6 @@ fn a_pinned_reference_keeps_the_work() {
 }
 
 #[test]
-fn an_unpinned_future_is_taken_back() {
-    let sim = Sim::new();
-    let rt = sim.runtime();
-    sim.block_on(async {
-        let mut limited = timeout(&rt, SECOND, Box::pin(async { 5 }));
-        let work = limited.into_inner().unwrap();
-        limited = timeout(&rt, SECOND, work);
-        assert_eq!((&mut limited).await.unwrap(), 5);
-        assert!(limited.into_inner().is_none());
-    });
-}
-
-#[test]
 fn the_error_says_which_limit_it_was() {
     let sim = Sim::new();
     let rt = sim.runtime();

@@ -16,12 +16,13 @@ mod from {
     pub(crate) use loom::thread;
 
     /// In a model no time goes by.
+    #[cfg(any(feature = "threads", test))]
     pub(crate) fn park_timeout(_longest: std::time::Duration) {
         thread::park();
     }
 }
 
-#[cfg(any(feature = "threads", untethered_loom))]
+#[cfg(any(feature = "threads", all(test, untethered_loom)))]
 pub(crate) use from::park_timeout;
 pub(crate) use from::{MutexGuard, atomic, thread};
 

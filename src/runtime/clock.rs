@@ -12,6 +12,7 @@ use super::{Sleeper, async_io, timers, tokio};
 
 /// The timers and the time of a runtime. Does not keep alive what runs its tasks.
 #[derive(Clone)]
+#[allow(dead_code, reason = "which ones there are is a matter of features")]
 pub(super) enum Clock {
     AsyncIo(async_io::Timers),
     Threads(timers::Timers),

@@ -154,9 +154,12 @@ impl Shared {
             let first = state.wheel.next().unwrap_or(now);
             due.extend(std::iter::from_fn(|| state.wheel.fire(now)).take(BATCH));
             if !due.is_empty() {
-                state.asleep_until = 0;
-                // From when it was due and not from now, or what is regular would fall behind.
-                state.not_before = state.not_before.max(first).saturating_add(REST);
+                if state.asleep_until != 0 {
+                    state.asleep_until = 0;
+                    // From when it was due and not from now, or what is regular would fall behind.
+                    let rested = state.not_before.max(first).min(now);
+                    state.not_before = rested.saturating_add(REST);
+                }
                 drop(state);
                 wake_all(due.drain(..));
                 continue;
@@ -229,6 +232,32 @@ impl Drop for Timer {
     }
 }
 
+#[cfg(all(test, not(untethered_loom)))]
+mod tests {
+    use super::*;
+
+    /// However many fire at once, the next is put off by no more than one rest.
+    #[test]
+    fn a_crowd_puts_the_next_timer_off_by_one_rest_only() {
+        let timers = Timers::start().unwrap();
+        let due = timers.now();
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut crowd: Vec<_> = (0..10 * BATCH).map(|_| Box::pin(timers.timer())).collect();
+        for timer in &mut crowd {
+            assert!(timer.as_mut().poll(due, &mut cx).is_pending());
+        }
+        for timer in &mut crowd {
+            while timer.as_mut().poll(due, &mut cx).is_pending() {
+                thread::yield_now();
+            }
+        }
+        drop(crowd);
+        let state = timers.0.shared.state.lock();
+        assert!(state.not_before <= timers.0.shared.nanos(now()) + REST);
+        assert_eq!(state.wheel.len(), 0);
+    }
+}
+
 /// Every order in which the thread can meet those who sleep. What is due at once is all there is:
 /// no time goes by in a model.
 #[cfg(all(test, untethered_loom))]
@@ -264,7 +293,6 @@ mod model {
         timer
     }
 
-    // T1
     #[test]
     fn a_timer_set_while_the_thread_goes_to_sleep_fires() {
         model(|| {
@@ -273,7 +301,6 @@ mod model {
         });
     }
 
-    // T1
     #[test]
     fn a_timer_fires_beside_others_that_come_and_go() {
         model(|| {
@@ -288,7 +315,6 @@ mod model {
         });
     }
 
-    // T1
     #[test]
     fn a_waker_that_is_changed_beside_the_firing_is_woken() {
         model(|| {

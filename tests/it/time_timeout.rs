@@ -269,7 +269,7 @@ fn sleeps_and_ticks_dropped_at_any_poll_leave_no_timer() {
     }
 }
 
-/// A waker that nobody hears, and a poll that nobody asked for.
+// T3
 #[test]
 fn a_sleep_wakes_whom_it_was_polled_for_last_however_often_it_is_polled() {
     let sim = Sim::new();

@@ -40,6 +40,7 @@ fn scatter(seed: u64) -> impl Iterator<Item = u64> {
     })
 }
 
+// T1
 pub(crate) fn never_early<H: Host>(host: H) {
     let rt = host.runtime();
     let tasks: Vec<_> = (0..1000)
@@ -77,6 +78,7 @@ pub(crate) fn nought_and_past_are_ready_at_the_first_poll<H: Host>(host: H) {
     }
 }
 
+// T1
 pub(crate) fn the_far_future_never_comes<H: Host>(host: H) {
     let rt = host.runtime();
     let now = rt.now();
@@ -137,6 +139,7 @@ pub(crate) fn reset_before_the_first_poll<H: Host>(host: H) {
     ends_at(&host, &rt, sleep.as_mut(), deadline);
 }
 
+// T3
 pub(crate) fn reset_to_later_while_armed<H: Host>(host: H) {
     let rt = host.runtime();
     for _ in 0..20 {
@@ -149,6 +152,7 @@ pub(crate) fn reset_to_later_while_armed<H: Host>(host: H) {
     }
 }
 
+// T3
 pub(crate) fn reset_to_sooner_while_armed<H: Host>(host: H) {
     let rt = host.runtime();
     let mut sleep = pin!(rt.sleep(HOUR));
@@ -163,6 +167,7 @@ pub(crate) fn reset_to_sooner_while_armed<H: Host>(host: H) {
     host.block_on(sleep);
 }
 
+// T3
 pub(crate) fn reset_after_it_has_elapsed<H: Host>(host: H) {
     let rt = host.runtime();
     let mut sleep = pin!(rt.sleep(ms(1)));
@@ -176,6 +181,7 @@ pub(crate) fn reset_after_it_has_elapsed<H: Host>(host: H) {
     }
 }
 
+// C2
 pub(crate) fn a_dropped_sleep_keeps_no_waker<H: Host>(host: H) {
     struct Counted;
 

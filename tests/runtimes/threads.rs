@@ -116,7 +116,7 @@ fn armed(sleep: Sleep, woken: impl Fn() + Send + Sync + 'static) -> Option<Pin<B
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
-// T1
+// T3
 #[test]
 fn its_timers_fire_in_the_order_of_their_deadlines() {
     without_hanging(|| {
@@ -149,6 +149,7 @@ fn its_timers_fire_in_the_order_of_their_deadlines() {
     });
 }
 
+// T3
 #[test]
 fn a_waker_that_panics_harms_no_other_timer() {
     without_hanging(|| {
@@ -174,6 +175,7 @@ fn a_waker_that_panics_harms_no_other_timer() {
     });
 }
 
+// T3
 #[test]
 fn a_waker_may_use_the_timers_and_park_their_thread() {
     without_hanging(|| {
@@ -210,15 +212,18 @@ fn the_thread_of_its_timers_ends_with_the_last_sleep() {
         let rt = runtime::threads(1);
         let far = armed(rt.sleep(HOUR), || {});
         let (tell, ended) = channel();
+        let (tell_fired, fired) = channel();
         let end = Mutex::new(Some(ThreadEnd(tell)));
-        let mut soon = armed(rt.sleep(Duration::from_millis(1)), move || {
+        let mut soon = armed(rt.sleep(Duration::from_millis(100)), move || {
             let name = thread::current().name().map(str::to_owned);
             assert_eq!(name.as_deref(), Some("untethered-timers"));
             END.set(end.lock().unwrap().take());
+            tell_fired.send(()).unwrap();
         })
-        .expect("a millisecond takes longer than to arm it");
+        .expect("a tenth of a second takes longer than to arm it");
         drop(rt);
-        // The sleeps go on without a runtime.
+        // The sleeps go on without a runtime. Polled sooner, this one would wake somebody else.
+        fired.recv().unwrap();
         block_on(soon.as_mut());
         soon.as_mut().reset(Duration::from_millis(1));
         block_on(soon);

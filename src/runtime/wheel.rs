@@ -18,7 +18,8 @@ pub(super) type Nanos = u64;
 /// A timer keeps the [`Key`] of its entry, and removes the entry when it has fired or is dropped.
 pub(super) struct Wheel {
     entries: Slab<Entry>,
-    levels: [Level; LEVELS],
+    /// Not in place: they are too big to be moved over a small stack.
+    levels: Box<[Level]>,
     /// All whose slot was opened, by deadline.
     open: BTreeSet<Due>,
     /// The last slot that was opened, counted in slots of the lowest level. None is behind it.
@@ -79,13 +80,7 @@ impl Wheel {
     pub(super) fn new() -> Self {
         Self {
             entries: Slab::new(),
-            levels: std::array::from_fn(|_| Level {
-                occupied: 0,
-                slots: std::array::from_fn(|_| Slot {
-                    timers: Vec::new(),
-                    earliest: 0,
-                }),
-            }),
+            levels: (0..LEVELS).map(|_| Level::new()).collect(),
             open: BTreeSet::new(),
             opened: 0,
             made: 0,
@@ -248,6 +243,18 @@ impl Wheel {
             if timers.capacity() > KEPT {
                 *timers = Vec::new();
             }
+        }
+    }
+}
+
+impl Level {
+    fn new() -> Self {
+        Self {
+            occupied: 0,
+            slots: std::array::from_fn(|_| Slot {
+                timers: Vec::new(),
+                earliest: 0,
+            }),
         }
     }
 }
@@ -438,7 +445,7 @@ mod tests {
             }
             assert_eq!(wheel.next(), None);
             assert!(wheel.entries.capacity() <= KEPT && wheel.open.is_empty());
-            for level in &wheel.levels {
+            for level in &*wheel.levels {
                 assert_eq!(level.occupied, 0);
                 let room = level.slots.iter().map(|slot| slot.timers.capacity());
                 assert!(room.max() <= Some(KEPT));

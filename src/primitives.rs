@@ -6,14 +6,24 @@
 mod from {
     pub(crate) use std::sync::{Mutex, MutexGuard, atomic};
     pub(crate) use std::thread;
+    #[cfg(feature = "threads")]
+    pub(crate) use std::thread::park_timeout;
 }
 
 #[cfg(untethered_loom)]
 mod from {
     pub(crate) use loom::sync::{Mutex, MutexGuard, atomic};
     pub(crate) use loom::thread;
+
+    /// In a model no time goes by.
+    #[cfg(any(feature = "threads", test))]
+    pub(crate) fn park_timeout(_longest: std::time::Duration) {
+        thread::park();
+    }
 }
 
+#[cfg(any(feature = "threads", all(test, untethered_loom)))]
+pub(crate) use from::park_timeout;
 pub(crate) use from::{MutexGuard, atomic, thread};
 
 /// How often a waiting thread spins before it looks at the lock again: at first, and at most.

@@ -232,7 +232,7 @@ where
                     let index = *this.started;
                     *this.started += 1;
                     this.permits.extend(permit.map(|permit| (index, permit)));
-                    this.next.reset(*this.delay);
+                    this.next.as_mut().reset(*this.delay);
                     match this.running.enter(index, attempt) {
                         Poll::Ready(result) => (index, result),
                         Poll::Pending => continue,
@@ -252,7 +252,7 @@ where
                         return Poll::Ready(Some(Err(Intolerable)));
                     }
                     // The next one need not wait any more.
-                    this.next.reset(Duration::ZERO);
+                    this.next.as_mut().reset(Duration::ZERO);
                 }
             }
         }

@@ -287,7 +287,8 @@ pin_project! {
         polled: bool,
         // When the future is to be dropped. `None` while nobody asked; beyond the clock is never.
         drop_at: Option<Option<Instant>>,
-        sleep: Option<Sleep>,
+        // In a box: few tasks ever need it, and all have its place.
+        sleep: Option<Pin<Box<Sleep>>>,
         // Set while the clean-up runs.
         ended: Option<Ended<F::Output>>,
         exit: Option<BoxFuture<'static, ()>>,
@@ -393,11 +394,13 @@ where
             let Some(next) = next else {
                 return Poll::Pending;
             };
-            let sleep = this.sleep.get_or_insert_with(|| runtime.sleep_until(next));
+            let sleep = this
+                .sleep
+                .get_or_insert_with(|| Box::pin(runtime.sleep_until(next)));
             if sleep.deadline() != Some(next) {
-                sleep.reset_at(next);
+                sleep.as_mut().reset_at(next);
             }
-            std::task::ready!(Pin::new(sleep).poll(cx));
+            std::task::ready!(sleep.as_mut().poll(cx));
         }
     }
 
@@ -429,8 +432,10 @@ where
                 Ok(Poll::Pending) => {
                     member.note(Activity::CleanUp);
                     let limit = member.node.setup.hard_limit;
-                    let sleep = this.sleep.get_or_insert_with(|| runtime.sleep(limit));
-                    std::task::ready!(Pin::new(sleep).poll(cx));
+                    let sleep = this
+                        .sleep
+                        .get_or_insert_with(|| Box::pin(runtime.sleep(limit)));
+                    std::task::ready!(sleep.as_mut().poll(cx));
                     member.node.note_overrun(member.path());
                     discard(this.exit.take());
                     member.drop_exits();

@@ -28,19 +28,28 @@
 //!   pending.
 //! * A [`Runtime`] works from every thread and from destructors.
 
+#[allow(dead_code, reason = "stands in for what a feature adds")]
+mod absent;
+#[cfg(any(feature = "async-std", feature = "smol"))]
+mod async_io;
 #[cfg(feature = "async-std")]
 mod async_std;
 mod block_on;
 mod blocking;
+mod clock;
 mod sleep;
 #[cfg(feature = "smol")]
 mod smol;
 mod spawner;
 #[cfg(feature = "threads")]
 mod threads;
+#[cfg(any(feature = "threads", all(test, untethered_loom)))]
+mod timers;
 #[cfg(feature = "tokio")]
 mod tokio;
 mod unobserved;
+#[cfg(any(feature = "threads", all(test, untethered_loom)))]
+mod wheel;
 
 use std::any::Any;
 use std::fmt;
@@ -77,8 +86,13 @@ pub(crate) use self::sleep::present;
 pub(crate) use self::sleep::wall_clock;
 pub(crate) use self::unobserved::{Hook, print_unobserved, report_unobserved};
 
-#[cfg(any(feature = "async-std", feature = "smol", feature = "threads"))]
-use self::sleep::sleep_in_steps;
+#[cfg(not(any(feature = "async-std", feature = "smol")))]
+use self::absent as async_io;
+#[cfg(not(any(feature = "threads", all(test, untethered_loom))))]
+use self::absent as timers;
+#[cfg(not(feature = "tokio"))]
+use self::absent as tokio;
+use self::clock::Clock;
 use crate::task::{BlockingTask, Task, quiet};
 
 /// A handle to an async runtime: starts tasks, sleeps, tells the time, runs blocking closures.
@@ -104,17 +118,21 @@ pub struct Runtime {
 
 struct Inner {
     spawner: Arc<dyn Spawner>,
-    sleeper: Arc<dyn Sleeper>,
+    clock: Clock,
     unobserved: Arc<Hook>,
 }
 
 impl Runtime {
     /// A runtime from its two halves.
     pub fn new(spawner: impl Spawner, sleeper: impl Sleeper) -> Self {
+        Self::on(spawner, Clock::Other(Arc::new(sleeper)))
+    }
+
+    fn on(spawner: impl Spawner, clock: Clock) -> Self {
         Self {
             inner: Arc::new(Inner {
                 spawner: Arc::new(spawner),
-                sleeper: Arc::new(sleeper),
+                clock,
                 unobserved: Arc::new(print_unobserved),
             }),
         }
@@ -190,19 +208,19 @@ impl Runtime {
 
     /// The present moment by the runtime's clock.
     pub fn now(&self) -> Instant {
-        self.inner.sleeper.now()
+        self.inner.clock.now()
     }
 
     /// Sleeps for `duration`, counted from this call.
     ///
     /// Nought is ready at the first poll. A `duration` too long for the clock never ends.
     pub fn sleep(&self, duration: Duration) -> Sleep {
-        Sleep::new(self.inner.sleeper.clone(), self.now().checked_add(duration))
+        Sleep::after(&self.inner.clock, duration)
     }
 
     /// Sleeps until `deadline`. One that has passed is ready at the first poll.
     pub fn sleep_until(&self, deadline: Instant) -> Sleep {
-        Sleep::new(self.inner.sleeper.clone(), Some(deadline))
+        Sleep::until(&self.inner.clock, deadline)
     }
 
     /// How many tasks can run at the same moment.
@@ -219,7 +237,7 @@ impl Runtime {
         Self {
             inner: Arc::new(Inner {
                 spawner: self.inner.spawner.clone(),
-                sleeper: self.inner.sleeper.clone(),
+                clock: self.inner.clock.clone(),
                 unobserved: Arc::new(hook),
             }),
         }

@@ -2,11 +2,11 @@ use std::future::Future;
 use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
-use std::time::Instant;
 
-use ::smol::{Executor, Timer};
+use ::smol::Executor;
 
-use super::{BoxFuture, Runtime, Sleeper, Spawner, sleep_in_steps};
+use super::clock::Clock;
+use super::{BoxFuture, Runtime, Spawner, async_io};
 
 /// smol's global executor, which smol starts on first use.
 ///
@@ -21,7 +21,7 @@ use super::{BoxFuture, Runtime, Sleeper, Spawner, sleep_in_steps};
 /// assert_eq!(smol::block_on(rt.spawn(async { 6 * 7 })).unwrap(), 42);
 /// ```
 pub fn smol() -> Runtime {
-    Runtime::new(Global, Timers)
+    Runtime::on(Global, Clock::AsyncIo(async_io::Timers))
 }
 
 /// An executor of one's own, with smol's timers.
@@ -47,7 +47,10 @@ pub fn smol() -> Runtime {
 /// assert!(smol::block_on(task).unwrap_err().is_cancelled());
 /// ```
 pub fn executor(executor: &Arc<Executor<'static>>) -> Runtime {
-    Runtime::new(Own(Arc::downgrade(executor)), Timers)
+    Runtime::on(
+        Own(Arc::downgrade(executor)),
+        Clock::AsyncIo(async_io::Timers),
+    )
 }
 
 struct Global;
@@ -87,18 +90,5 @@ impl Spawner for Own {
             None => ::smol::block_on(main),
         }
         Ok(())
-    }
-}
-
-struct Timers;
-
-impl Sleeper for Timers {
-    #[expect(clippy::disallowed_methods, reason = "the one door to the clock")]
-    fn now(&self) -> Instant {
-        Instant::now()
-    }
-
-    fn sleep_until(&self, deadline: Instant) -> BoxFuture<'static, ()> {
-        Box::pin(sleep_in_steps(deadline, Timer::after))
     }
 }

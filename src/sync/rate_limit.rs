@@ -276,7 +276,8 @@ impl Window {
 pub(super) struct Wait<W: AsRef<Window>> {
     window: W,
     place: Option<Key>,
-    sleep: Option<Sleep>,
+    /// In a box: only who is first in the queue needs one.
+    sleep: Option<Pin<Box<Sleep>>>,
 }
 
 impl<W: AsRef<Window>> Wait<W> {
@@ -325,11 +326,13 @@ impl<W: AsRef<Window>> Wait<W> {
                 self.sleep = None;
                 return Poll::Pending;
             };
-            let sleep = self.sleep.get_or_insert_with(|| rt.sleep_until(next));
+            let sleep = self
+                .sleep
+                .get_or_insert_with(|| Box::pin(rt.sleep_until(next)));
             if sleep.deadline() != Some(next) {
-                sleep.reset_at(next);
+                sleep.as_mut().reset_at(next);
             }
-            ready!(Pin::new(sleep).poll(cx));
+            ready!(sleep.as_mut().poll(cx));
         }
     }
 }

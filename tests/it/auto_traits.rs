@@ -71,8 +71,33 @@ fn the_probe_tells_yes_from_no() {
 fn of_the_runtime() {
     check! {
         Runtime: true true true;
-        Sleep: true false true;
+        Sleep: true false false;
         Unobserved: true false true;
+    }
+}
+
+#[test]
+fn of_time() {
+    use untethered::time::{
+        Elapsed, Interval, InvalidPeriod, MissedTicks, MoveOnAfter, NextTick, Overlap, SleepOrStop,
+        Stuck, Tick, TickFailure, Timeout, Timer, TimerBuilder,
+    };
+    check! {
+        Timeout<Ready<u8>>: true false false;
+        Timeout<Ready<Rc<u8>>>: false false false;
+        MoveOnAfter<Ready<u8>>: true false false;
+        Elapsed: true true true;
+        SleepOrStop<'static>: true false false;
+        Interval: true false true;
+        NextTick<'static>: true false true;
+        MissedTicks: true true true;
+        InvalidPeriod: true true true;
+        Timer: true true true;
+        TimerBuilder: true true true;
+        Overlap: true true true;
+        Tick: true true true;
+        TickFailure<u8>: true false true;
+        Stuck: true true true;
     }
 }
 

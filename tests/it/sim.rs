@@ -117,14 +117,18 @@ fn sleeps_are_reset_armed_or_not() {
     let sim = Sim::new();
     let rt = sim.runtime();
     sim.block_on(async {
-        let mut sleep = rt.sleep(SECOND);
-        sleep.reset(2 * SECOND);
-        assert!(futures_lite::future::poll_once(&mut sleep).await.is_none());
+        let mut sleep = pin!(rt.sleep(SECOND));
+        sleep.as_mut().reset(2 * SECOND);
+        assert!(
+            futures_lite::future::poll_once(sleep.as_mut())
+                .await
+                .is_none()
+        );
         assert_eq!(sim.live_timers(), 1);
-        sleep.reset(3 * SECOND);
-        (&mut sleep).await;
+        sleep.as_mut().reset(3 * SECOND);
+        sleep.as_mut().await;
         assert_eq!(sim.elapsed(), 3 * SECOND);
-        sleep.reset_at(sim.now() + SECOND);
+        sleep.as_mut().reset_at(sim.now() + SECOND);
         assert!(!sleep.is_elapsed());
         sleep.await;
         assert_eq!(sim.elapsed(), 4 * SECOND);

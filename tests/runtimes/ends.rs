@@ -165,15 +165,15 @@ pub(crate) fn an_abort_before_the_first_poll_keeps_it_from_running<H: Ends>(host
 pub(crate) fn a_sleep_does_not_panic<H: Ends>(host: H) {
     let rt = host.runtime();
     let mut cx = Context::from_waker(Waker::noop());
-    let mut poll = |sleep: &mut Sleep| Pin::new(sleep).poll(&mut cx);
-    let mut armed = rt.sleep(Duration::from_millis(50));
+    let mut poll = |sleep: &mut Pin<Box<Sleep>>| sleep.as_mut().poll(&mut cx);
+    let mut armed = Box::pin(rt.sleep(Duration::from_millis(50)));
     let _ = poll(&mut armed);
-    let mut unarmed = rt.sleep(Duration::from_millis(50));
+    let mut unarmed = Box::pin(rt.sleep(Duration::from_millis(50)));
     let over = armed.is_elapsed();
     let Some(rt) = host.end(rt) else { return };
 
     let _ = poll(&mut armed);
-    let mut later = rt.sleep(Duration::from_millis(1));
+    let mut later = Box::pin(rt.sleep(Duration::from_millis(1)));
     let _ = poll(&mut later);
     if H::REAL {
         while unarmed.deadline() > Some(rt.now()) {

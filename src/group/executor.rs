@@ -35,7 +35,7 @@ pub(super) trait Owner: Send + Sync + 'static {
 pub(super) struct Executor<J> {
     runtime: Runtime,
     owner: Weak<dyn Owner>,
-    /// `CALLING`, `DEAD`, and for each driver whether it exists and whether it is parked.
+    /// `CALLING`, `DEAD`, `CLEARING`, and for each driver whether it exists and whether it is parked.
     word: AtomicUsize,
     /// What was made ready elsewhere than in a driver.
     outside: Queue<J>,
@@ -50,8 +50,10 @@ pub(super) struct Executor<J> {
 const CALLING: usize = 1 << (usize::BITS - 1);
 /// The runtime is gone.
 const DEAD: usize = 1 << (usize::BITS - 2);
+/// Somebody drops what a dead runtime does not run.
+const CLEARING: usize = 1 << (usize::BITS - 3);
 /// How many drivers the word has room for.
-const MOST: usize = (usize::BITS / 2 - 1) as usize;
+const MOST: usize = ((usize::BITS - 3) / 2) as usize;
 /// The bits of those that exist.
 const PRESENT: usize = (1 << MOST) - 1;
 
@@ -368,11 +370,19 @@ impl<J: Job> Executor<J> {
         self.clear();
     }
 
-    /// Drops all jobs, none of them under a lock.
+    /// Drops all jobs, none of them under a lock. What a destructor makes ready meanwhile is
+    /// dropped after it, not inside it: there is no saying how long such a chain is.
     fn clear(&self) {
-        for queue in self.queues() {
-            while let Some(job) = queue.pop_first() {
-                catch_drop(job).ok();
+        while self.word.fetch_or(CLEARING, Ordering::SeqCst) & CLEARING == 0 {
+            for queue in self.queues() {
+                while let Some(job) = queue.pop_first() {
+                    catch_drop(job).ok();
+                }
+            }
+            self.word.fetch_and(!CLEARING, Ordering::SeqCst);
+            // Whoever pushed and saw the flag relies on this look.
+            if !self.has_work() {
+                return;
             }
         }
     }

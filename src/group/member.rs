@@ -12,7 +12,7 @@ use pin_project_lite::pin_project;
 use super::child::{Ended, Host, Output, Slot, Solo, Verdict, poll_watched, run_on};
 use super::handle::Handle;
 use super::label::{ChildId, Label, Stop, Who};
-use super::node::{CANCELLED, Node, STOPS};
+use super::node::{ABORTED, CANCELLED, Node, STOPS};
 use super::tree::Activity;
 use super::watch::Watch;
 use crate::primitives::Mutex;
@@ -53,7 +53,7 @@ struct State {
     covered: Vec<Weak<Node>>,
     /// Run when the task ends, the last first. `None` once they are over.
     exits: Option<Vec<BoxFuture<'static, ()>>>,
-    /// Why the task ends itself.
+    /// Why the task ends itself, or, of a hook, why it was taken back.
     quit: Option<Reason>,
 }
 
@@ -123,8 +123,9 @@ impl Member {
         let Some(reason) = self.node.reason() else {
             return;
         };
+        let hard = self.node.flags() & ABORTED != 0;
         for node in covered.iter().filter_map(Weak::upgrade) {
-            node.cancel(&reason, false);
+            node.cancel(&reason, hard);
         }
     }
 
@@ -178,7 +179,7 @@ impl Member {
         self.state.lock().quit.get_or_insert(reason);
     }
 
-    fn has_quit(&self) -> Option<Reason> {
+    pub(super) fn has_quit(&self) -> Option<Reason> {
         self.state.lock().quit.clone()
     }
 
@@ -257,7 +258,7 @@ where
 }
 
 /// Puts a task that [`make`] made in the list and starts it.
-pub(super) fn start(member: &Arc<Member>, runnable: Runnable) {
+pub(super) fn start(member: &Arc<Member>, runnable: Runnable, ended: Option<CancellationToken>) {
     let added = member.node.add(
         Who::Hook,
         member.label.clone(),
@@ -269,9 +270,20 @@ pub(super) fn start(member: &Arc<Member>, runnable: Runnable) {
             (runnable.waker(), ())
         },
     );
-    // A group that is closed drops it.
-    if added.is_ok() {
-        runnable.schedule();
+    match added {
+        Ok((id, ())) => {
+            if let Some(ended) = ended {
+                member.node.with_child(id, |child| child.ended = Some(ended));
+            }
+            runnable.schedule();
+        }
+        // A group that is closed drops it.
+        Err(()) => {
+            drop(runnable);
+            if let Some(ended) = ended {
+                ended.cancel("the task has ended");
+            }
+        }
     }
 }
 

@@ -72,6 +72,10 @@ impl Owner for Children {
         self.alive.load(Ordering::SeqCst) > 0
     }
 
+    fn children(self: Arc<Self>) -> Vec<String> {
+        Vec::new()
+    }
+
     fn runtime_gone(self: Arc<Self>) {
         let parked = self.parked.lock().unwrap().take();
         for child in parked.into_iter().flatten() {

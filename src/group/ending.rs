@@ -7,6 +7,7 @@ use slab::Slab;
 
 use super::executor::Owner;
 use super::node::{ABORTED, CANCELLED, CLOSED, CLOSING, KEPT, Node, Parent};
+use super::tree;
 use crate::sync::{Key, wake_all};
 use crate::task::{Reason, discard};
 
@@ -184,6 +185,10 @@ impl Node {
 impl Owner for Node {
     fn has_children(&self) -> bool {
         self.state.lock().is_busy()
+    }
+
+    fn children(self: Arc<Self>) -> Vec<String> {
+        tree::lines(&self)
     }
 
     fn runtime_gone(self: Arc<Self>) {

@@ -13,7 +13,7 @@ use std::task::Context;
 use super::driver::{Driver, polling_here};
 use super::queue::{Place, Queue};
 use crate::primitives::atomic::{AtomicUsize, Ordering, fence};
-use crate::runtime::Runtime;
+use crate::runtime::{Drives, Runtime};
 use crate::task::{catch, catch_drop};
 
 /// What drivers run. In the crate a child that is ready; in the model checks a stand-in.
@@ -26,6 +26,9 @@ pub(super) trait Job: Send + 'static {
 pub(super) trait Owner: Send + Sync + 'static {
     /// Whether a driver has to stay.
     fn has_children(&self) -> bool;
+
+    /// The live children, for reports.
+    fn children(self: Arc<Self>) -> Vec<String>;
 
     /// The runtime is gone: whatever is pushed from now on is dropped.
     fn runtime_gone(self: Arc<Self>);
@@ -44,6 +47,8 @@ pub(super) struct Executor<J> {
     others: OnceLock<Box<[Place<J>]>>,
     /// How many drivers there may be. Asked of the runtime when a second one could be needed.
     most: OnceLock<usize>,
+    /// Whether the runtime chooses which child runs next, and reports on them.
+    watched: bool,
 }
 
 /// A driver was called and has not begun to look yet.
@@ -75,6 +80,7 @@ impl<J: Job> Executor<J> {
     /// At most `most` drivers; by default as many as the runtime runs at once.
     pub(super) fn new(runtime: Runtime, owner: Weak<dyn Owner>, most: Option<usize>) -> Self {
         Self {
+            watched: runtime.watches_groups(),
             runtime,
             owner,
             word: AtomicUsize::new(0),
@@ -87,6 +93,10 @@ impl<J: Job> Executor<J> {
 
     pub(super) fn runtime(&self) -> &Runtime {
         &self.runtime
+    }
+
+    pub(super) fn is_watched(&self) -> bool {
+        self.watched
     }
 
     /// Makes `job` ready to run. `again` is one that woke itself while it was polled.
@@ -190,8 +200,8 @@ impl<J: Job> Executor<J> {
                     break;
                 }
                 Ok(_) => {
-                    self.runtime
-                        .spawn_driver(Box::pin(Driver::new(self.clone(), index)));
+                    let driver = Box::pin(Driver::new(self.clone(), index));
+                    self.runtime.spawn_driver(driver, self.drives());
                     break;
                 }
             }
@@ -199,6 +209,11 @@ impl<J: Job> Executor<J> {
         if from_driver {
             self.runtime.bump();
         }
+    }
+
+    fn drives(self: &Arc<Self>) -> Weak<dyn Drives> {
+        let this = Arc::downgrade(self);
+        this
     }
 
     fn wake(&self, index: usize) {
@@ -218,6 +233,10 @@ impl<J: Job> Executor<J> {
             }
         }
         let own = &self.place(index).queue;
+        if self.watched {
+            // So that the choice is among all that are ready.
+            self.fetch_outside(own);
+        }
         if let Some((job, more)) = own.pop(&self.runtime) {
             self.share(more);
             return Some(job);
@@ -385,6 +404,13 @@ impl<J: Job> Executor<J> {
                 return;
             }
         }
+    }
+}
+
+impl<J: Job> Drives for Executor<J> {
+    fn children(&self) -> Vec<String> {
+        let owner = self.owner.upgrade();
+        owner.map_or_else(Vec::new, |owner| owner.children())
     }
 }
 

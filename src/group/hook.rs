@@ -32,8 +32,8 @@ impl<E: Send + 'static> Group<E> {
     {
         let node = &self.door.node;
         let label = Options::new(None).label;
+        let host = Host::of(node, node.setup.isolated, &label);
         let member = Member::new(node.clone(), label, OnCancel::Finish);
-        let host = Host::of(node, node.setup.isolated);
         let (runnable, task) = member::make(&member, Slot::Free, host, hook, ToHandle);
         let hook = Hook {
             runnable,

@@ -204,7 +204,7 @@ where
     V: Verdict<F::Output>,
 {
     let node = &member.node;
-    let host = Host::of(node, isolated || node.setup.isolated);
+    let host = Host::of(node, isolated || node.setup.isolated, &member.label);
     let parts = (future, verdict, slot, host);
     let kept = Some(member.clone());
     let added = node.add(
@@ -377,7 +377,7 @@ where
             if this.slot.poll(cx).is_ready() {
                 *this.polled = true;
                 let watch = member.watch.as_ref();
-                match poll_watched(node, watch, || future.as_mut().poll(cx)) {
+                match poll_watched(node, member.id(), watch, || future.as_mut().poll(cx)) {
                     Ok(Poll::Ready(output)) => return Poll::Ready(Ended::Output(output)),
                     Err(payload) => return Poll::Ready(Ended::Panicked(payload)),
                     Ok(Poll::Pending) => {}
@@ -437,7 +437,7 @@ where
                 return Poll::Ready(());
             };
             let watch = member.watch.as_ref();
-            match poll_watched(&member.node, watch, || exit.as_mut().poll(cx)) {
+            match poll_watched(&member.node, member.id(), watch, || exit.as_mut().poll(cx)) {
                 Ok(Poll::Pending) => {
                     member.note(Activity::CleanUp);
                     let limit = member.node.setup.hard_limit;

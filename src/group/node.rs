@@ -13,6 +13,7 @@ use super::label::{ChildId, End, Label, Name, Stop, Who};
 use super::member::Member;
 use super::polled::polled_here;
 use super::report::Tally;
+use super::stall::Stall;
 use super::watch::Watch;
 use crate::primitives::Mutex;
 use crate::primitives::atomic::{AtomicUsize, Ordering};
@@ -49,6 +50,8 @@ pub(super) struct Setup {
     pub(super) hard_limit: Duration,
     pub(super) isolated: bool,
     pub(super) observed: bool,
+    /// Who is told of tasks that do not move.
+    pub(super) stall: Option<Stall>,
     /// The task in whose shield the group was made.
     pub(super) shield: Option<Weak<Member>>,
 }
@@ -194,9 +197,8 @@ impl Node {
 
     /// What is to watch a new child.
     pub(super) fn watch(&self) -> Option<Arc<Watch>> {
-        self.setup
-            .observed
-            .then(|| Arc::new(Watch::new(self.runtime())))
+        let watched = self.setup.observed || self.executor.is_watched();
+        watched.then(|| Arc::new(Watch::new(self.runtime())))
     }
 
     pub(super) fn is_closed(&self) -> bool {

@@ -46,7 +46,7 @@ use std::fmt;
 use std::future::Future;
 use std::num::NonZeroUsize;
 use std::panic::Location;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::Context;
 use std::time::{Duration, Instant};
 
@@ -70,7 +70,8 @@ pub use self::unobserved::Unobserved;
 
 #[cfg(feature = "sim")]
 pub(crate) use self::sleep::present;
-pub(crate) use self::unobserved::{Hook, report_unobserved};
+pub(crate) use self::spawner::Drives;
+pub(crate) use self::unobserved::{Hook, print, report_unobserved};
 
 #[cfg(any(feature = "async-std", feature = "smol", feature = "threads"))]
 use self::sleep::sleep_in_steps;
@@ -110,7 +111,7 @@ impl Runtime {
             inner: Arc::new(Inner {
                 spawner: Arc::new(spawner),
                 sleeper: Arc::new(sleeper),
-                unobserved: Arc::new(|unobserved| eprintln!("untethered: {unobserved}")),
+                unobserved: Arc::new(print),
             }),
         }
     }
@@ -195,9 +196,13 @@ impl Runtime {
         quiet(|| (self.inner.unobserved)(unobserved));
     }
 
-    /// Starts a task that has no handle. `task` never unwinds.
-    pub(crate) fn spawn_driver(&self, task: BoxFuture<'static, ()>) {
-        self.inner.spawner.spawn(task);
+    /// Starts a driver of a group. `task` never unwinds.
+    pub(crate) fn spawn_driver(&self, task: BoxFuture<'static, ()>, drives: Weak<dyn Drives>) {
+        self.inner.spawner.spawn_driver(task, drives);
+    }
+
+    pub(crate) fn watches_groups(&self) -> bool {
+        self.inner.spawner.watches_groups()
     }
 
     pub(crate) fn should_yield(&self) -> bool {

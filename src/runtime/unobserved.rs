@@ -80,6 +80,11 @@ impl fmt::Display for Unobserved {
     }
 }
 
+/// What is done where no hook was given: a line on standard error.
+pub(crate) fn print(unobserved: Unobserved) {
+    eprintln!("untethered: {unobserved}");
+}
+
 pub(crate) type Hook = dyn Fn(Unobserved) + Send + Sync;
 
 /// Hands `payload` to `hook`. A panic of the hook is dropped.

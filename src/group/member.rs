@@ -273,7 +273,9 @@ pub(super) fn start(member: &Arc<Member>, runnable: Runnable, ended: Option<Canc
     match added {
         Ok((id, ())) => {
             if let Some(ended) = ended {
-                member.node.with_child(id, |child| child.ended = Some(ended));
+                member
+                    .node
+                    .with_child(id, |child| child.ended = Some(ended));
             }
             runnable.schedule();
         }

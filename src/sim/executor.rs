@@ -169,11 +169,7 @@ impl Shared {
         (id, waker)
     }
 
-    pub(super) fn spawn(
-        self: &Arc<Self>,
-        task: BoxFuture<'static, ()>,
-        started: Started,
-    ) {
+    pub(super) fn spawn(self: &Arc<Self>, task: BoxFuture<'static, ()>, started: Started) {
         let mut state = self.lock();
         self.add(&mut state, TaskBody::Idle(task), started);
         self.bury_if_closed(state);
@@ -370,7 +366,6 @@ impl State {
             .filter(|(_, entry)| !matches!(entry.body, TaskBody::Main))
             .count()
     }
-
 
     fn enqueue(&mut self, id: TaskId) {
         let Some(entry) = self.tasks.get_mut(id.key) else {

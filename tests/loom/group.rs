@@ -42,7 +42,11 @@ impl Hand {
             let waker = Waker::from(woken.clone());
             let mut left = Vec::new();
             for mut task in tasks {
-                if task.as_mut().poll(&mut Context::from_waker(&waker)).is_pending() {
+                if task
+                    .as_mut()
+                    .poll(&mut Context::from_waker(&waker))
+                    .is_pending()
+                {
                     left.push(task);
                 }
             }
@@ -337,13 +341,16 @@ fn a_cancel_beside_the_end_of_a_shield_reaches_the_group_made_inside() {
         let group = Group::builder(&rt).build();
         let made = Arc::new(std::sync::Mutex::new(None));
         let place = made.clone();
-        let _task = group.task("t").on_cancel(OnCancel::Finish).spawn_with(|cx| async move {
-            cx.shield(async {
-                let inner = Group::builder(&cx).build();
-                *place.lock().unwrap() = Some(inner);
-            })
-            .await;
-        });
+        let _task = group
+            .task("t")
+            .on_cancel(OnCancel::Finish)
+            .spawn_with(|cx| async move {
+                cx.shield(async {
+                    let inner = Group::builder(&cx).build();
+                    *place.lock().unwrap() = Some(inner);
+                })
+                .await;
+            });
         let runner = thread::spawn({
             let hand = hand.clone();
             move || hand.run()

@@ -6,6 +6,8 @@ mod context;
 mod failure;
 mod life;
 mod limit;
+mod random;
+mod same;
 mod scope;
 mod tools;
 

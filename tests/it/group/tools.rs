@@ -138,6 +138,58 @@ fn a_task_that_is_woken_and_not_polled_or_polled_for_long_is_named() {
 }
 
 #[test]
+fn a_hook_hears_of_tasks_that_were_not_polled_in_time_or_for_long() {
+    let host = ByHand::default();
+    let rt = Runtime::new(host.clone(), host.clone());
+    let log = Log::default();
+    let sink = log.clone();
+    let group = Group::builder(&rt)
+        .stall_after(SECOND, move |task| {
+            let since = task.stats.unwrap().since;
+            sink.add(format!(
+                "{} {} for {since:?}",
+                task.path,
+                task.activity.unwrap()
+            ));
+        })
+        .build();
+    let below = group.subgroup("below").unwrap();
+    group.task("prompt").spawn(async {});
+    let inner = host.clone();
+    below
+        .task("slow")
+        .spawn(async move { inner.pass(SECOND * 3) });
+    host.pass(SECOND);
+    host.poll();
+    host.poll();
+    // One that waits for something of its own for long does not stall.
+    group.task("waits").spawn(pending::<()>());
+    host.poll();
+    host.pass(SECOND * 9);
+    host.poll();
+    group.task("late").spawn(async {});
+    host.pass(SECOND * 2);
+    host.poll();
+    assert_eq!(
+        log.take(),
+        ["group/below/slow polled for 3s", "group/late woken for 2s"]
+    );
+
+    let (rt, heard) = super::listening(rt);
+    let group = Group::builder(&rt)
+        .stall_after(SECOND, |_| panic!("the hook"))
+        .build();
+    let handle = group.spawn(async { 1 });
+    host.pass(SECOND * 2);
+    host.poll();
+    assert!(handle.is_finished());
+    assert_eq!(
+        heard.take(),
+        ["a task that nobody waits for panicked: the hook"]
+    );
+}
+
+#[test]
 fn a_group_that_nobody_observes_has_a_tree_of_names() {
     let sim = Sim::new();
     let group = Group::builder(&sim.runtime()).build();

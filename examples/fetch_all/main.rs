@@ -8,10 +8,12 @@
 mod args;
 mod input;
 mod output;
+mod resume;
 mod runtimes;
 mod server;
 
 use std::fmt::Display;
+use std::fs::{self, File};
 use std::future::poll_fn;
 use std::io::{self, Write};
 use std::path::Path;
@@ -24,13 +26,14 @@ use futures_core::Stream;
 use futures_lite::future::or;
 use untethered::Runtime;
 use untethered::http::{
-    Client, Engine, FanOut, FetchAll, FetchStream, Progress, SurfClient, Timeouts,
+    Adaptive, Client, Engine, FanOut, FetchAll, FetchStream, Progress, Retry, SurfClient, Timeouts,
 };
 use untethered::signal::ShutdownSignals;
 
 use crate::args::{Args, ClientKind};
 use crate::input::{Entry, Lines};
 use crate::output::{Output, Tally, Writer};
+use crate::resume::Done;
 
 const SOME_FAILED: u8 = 1;
 const BAD_USAGE: u8 = 2;
@@ -49,7 +52,7 @@ fn main() -> ExitCode {
             io::stdout().write_all(args::USAGE.as_bytes()).ok();
             return ExitCode::SUCCESS;
         }
-        Err(error) => return refuse(&format!("{error}\n\n{}", args::USAGE)),
+        Err(error) => return refuse(&format!("{error}\nfetch_all: --help lists the options")),
     };
     let job = match Job::open(&args) {
         Ok(job) => job,
@@ -76,6 +79,8 @@ fn say(line: impl Display) {
 struct Job {
     source: Source,
     output: Output,
+    /// What an earlier run has done.
+    done: Done,
     signals: ShutdownSignals,
 }
 
@@ -101,9 +106,14 @@ impl Job {
                 Source::Own(server::start(OWN_URLS).map_err(|error| format!("server: {error}"))?)
             }
         };
+        if let Some(folder) = &args.bodies {
+            fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        }
+        let (done, rows) = rows(args)?;
         Ok(Self {
             source,
-            output: Output::open(args.output.as_deref(), args.bodies.clone())?,
+            output: Output::new(rows),
+            done,
             signals: ShutdownSignals::new().map_err(|error| format!("signals: {error}"))?,
         })
     }
@@ -111,11 +121,24 @@ impl Job {
     /// Fetches everything. Gives the exit status.
     async fn run(self, rt: Runtime, args: Args) -> u8 {
         let started = rt.now();
+        let bodies = args.bodies.clone();
         let fan_out = fan_out(&rt, args, &self.signals);
         let failure = input::Failure::default();
         let requests: FetchAll<'_, Entry> = match self.source {
-            Source::Lines(reader) => fan_out.fetch_stream(Lines::new(&rt, reader, failure.clone())),
-            Source::Own(urls) => fan_out.fetch_all(urls.into_iter().map(input::entry)),
+            Source::Lines(reader) => {
+                if self.done.count > 0 {
+                    say(format_args!(
+                        "fetch_all: {} rows are done already",
+                        self.done.count
+                    ));
+                }
+                let failure = failure.clone();
+                fan_out.fetch_stream(Lines::new(&rt, reader, self.done, bodies, failure))
+            }
+            Source::Own(urls) => {
+                let urls = urls.into_iter().enumerate();
+                fan_out.fetch_all(urls.map(|(at, url)| input::entry(at, url, bodies.as_deref())))
+            }
         };
         let mut writer = Writer::new(&rt, self.output);
         let stopped = async {
@@ -147,6 +170,20 @@ impl Job {
     }
 }
 
+/// What an earlier run has done, and where rows go: standard output if no file is named.
+fn rows(args: &Args) -> Result<(Done, Box<dyn Write + Send>), String> {
+    let Some(path) = &args.output else {
+        return Ok((Done::default(), Box::new(io::stdout())));
+    };
+    let opened = if args.resume {
+        resume::open(path)
+    } else {
+        File::create(path).map(|file| (Done::default(), file))
+    };
+    let (done, file) = opened.map_err(|error| format!("{}: {error}", path.display()))?;
+    Ok((done, Box::new(file)))
+}
+
 fn is_same_file(one: &Path, other: &Path) -> bool {
     one.is_file() && matches!((one.canonicalize(), other.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
@@ -171,8 +208,14 @@ fn fan_out(rt: &Runtime, args: Args, signals: &ShutdownSignals) -> FanOut {
     if let Some(limit) = args.per_host {
         fan_out = fan_out.per_host(limit.get());
     }
+    if let Some(most) = args.adaptive {
+        fan_out = fan_out.adaptive(Adaptive::up_to(most.get()));
+    }
     if let Some(rate) = args.rate {
         fan_out = fan_out.rate_limit(rate);
+    }
+    if args.retries > 0 {
+        fan_out = fan_out.retry(Retry::attempts(args.retries.saturating_add(1)));
     }
     if let Some(bytes) = args.max_body {
         fan_out = fan_out.max_body(bytes);

@@ -1,9 +1,7 @@
 //! The rows, written where they may block and as soon as they are known.
 
 use std::collections::VecDeque;
-use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -19,10 +17,9 @@ pub(crate) type Row = (Entry, Result<Fetched, FetchError>);
 /// So many rows may wait to be written before no more results are taken.
 const WAITING: usize = 64;
 
-/// Where rows and bodies go.
+/// Where rows go.
 pub(crate) struct Output {
     rows: Box<dyn Write + Send>,
-    bodies: Option<PathBuf>,
     pub(crate) tally: Tally,
 }
 
@@ -34,23 +31,12 @@ pub(crate) struct Tally {
 }
 
 impl Output {
-    /// Opens the output, standard output if there is no `path`, and makes the folder for bodies.
-    pub(crate) fn open(path: Option<&Path>, bodies: Option<PathBuf>) -> Result<Self, String> {
-        if let Some(folder) = &bodies {
-            fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-        }
-        let rows: Box<dyn Write + Send> = match path {
-            None => Box::new(io::stdout()),
-            Some(path) => {
-                let file = File::create(path);
-                Box::new(file.map_err(|error| format!("{}: {error}", path.display()))?)
-            }
-        };
-        Ok(Self {
+    /// Writes to `rows`.
+    pub(crate) fn new(rows: Box<dyn Write + Send>) -> Self {
+        Self {
             rows,
-            bodies,
             tally: Tally::default(),
-        })
+        }
     }
 
     fn write(&mut self, rows: VecDeque<Row>) -> io::Result<()> {
@@ -70,18 +56,11 @@ impl Output {
         row.extend(entry.line.map(|line| ("line", json!(line))));
         let (elapsed, attempts) = match result {
             Ok(fetched) => {
-                let bytes = fetched.body().len();
-                self.tally.bytes += bytes as u64;
+                let bytes = fetched.body_len();
+                self.tally.bytes += bytes;
                 row.push(("status", json!(fetched.status().as_u16())));
                 row.push(("bytes", json!(bytes)));
-                match self.store(entry, fetched) {
-                    Ok(None) => {}
-                    Ok(Some(name)) => row.push(("file", json!(name))),
-                    Err(error) => {
-                        let message = format!("the body can not be stored: {error}");
-                        row.push(("error", json!({"kind": "other", "message": message})));
-                    }
-                }
+                row.extend(entry.file.as_ref().map(|name| ("file", json!(name))));
                 (fetched.elapsed(), fetched.attempts())
             }
             Err(error) => {
@@ -93,23 +72,6 @@ impl Output {
         row.push(("ms", json!(ms)));
         row.push(("attempts", json!(attempts)));
         row
-    }
-
-    /// Stores the body, if bodies are to be stored, and gives the name of the file.
-    fn store(&self, entry: &Entry, fetched: &Fetched) -> io::Result<Option<String>> {
-        let Some(folder) = &self.bodies else {
-            return Ok(None);
-        };
-        let name = file_name(entry.line.unwrap_or(self.tally.done), &entry.key);
-        let path = folder.join(&name);
-        // What is there may be a link that leads elsewhere.
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
-        file.write_all(fetched.body())?;
-        Ok(Some(name))
     }
 }
 
@@ -147,15 +109,6 @@ fn full_message(error: &FetchError) -> String {
         cause = error.source();
     }
     message
-}
-
-/// A name that is no path, whatever the key: the number keeps two of them apart.
-fn file_name(number: usize, key: &str) -> String {
-    const LONGEST: usize = 80;
-    let safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-    let key = key.chars().take(LONGEST);
-    let key: String = key.map(|c| if safe(c) { c } else { '_' }).collect();
-    format!("{number:06}-{key}")
 }
 
 /// Writes rows while others are being fetched.

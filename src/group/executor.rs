@@ -201,7 +201,8 @@ impl<J: Job> Executor<J> {
                 }
                 Ok(_) => {
                     let driver = Box::pin(Driver::new(self.clone(), index));
-                    self.runtime.spawn_driver(driver, self.drives());
+                    let drives: Weak<Self> = Arc::downgrade(self);
+                    self.runtime.spawn_driver(driver, drives);
                     break;
                 }
             }
@@ -209,11 +210,6 @@ impl<J: Job> Executor<J> {
         if from_driver {
             self.runtime.bump();
         }
-    }
-
-    fn drives(self: &Arc<Self>) -> Weak<dyn Drives> {
-        let this = Arc::downgrade(self);
-        this
     }
 
     fn wake(&self, index: usize) {

@@ -9,7 +9,7 @@
 //! | a client for a test | [`client_fn`] |
 //!
 //! A client does one exchange for a call; everything above that (limits, timeouts, redirects,
-//! authentication, progress) is the fan-out's, and the same over every client.
+//! retries, authentication, progress) is the fan-out's, and the same over every client.
 //!
 //! # Examples
 //!
@@ -63,9 +63,9 @@ pub use engine::{Engine, EngineBuilder};
 pub use error::{ErrorKind, HttpError, TimeoutPhase};
 pub use exchange::{Deadline, ExchangePhase, Phases};
 pub use fan_out::{
-    FailFast, FailedFetch, FanOut, FetchAll, FetchAllFuture, FetchError, FetchRequest,
-    FetchResults, FetchStream, Fetched, IntoFetch, Progress, Redirected, StatusCheck, Tally,
-    Timeouts, redact_url,
+    Adaptive, Attempt, FailFast, FailedFetch, FanOut, FetchAll, FetchAllFuture, FetchError,
+    FetchRequest, FetchResults, FetchStream, Fetched, IntoFetch, Progress, Redirected, Retry,
+    Stats, StatusCheck, Tally, Timeouts, redact_url,
 };
 
 pub use bytes::Bytes;

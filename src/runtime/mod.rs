@@ -70,6 +70,8 @@ pub use self::unobserved::Unobserved;
 
 #[cfg(feature = "sim")]
 pub(crate) use self::sleep::present;
+#[cfg(feature = "http")]
+pub(crate) use self::sleep::wall_clock;
 pub(crate) use self::spawner::Drives;
 pub(crate) use self::unobserved::{Hook, print, report_unobserved};
 

@@ -118,6 +118,13 @@ pub(crate) fn present() -> Instant {
     Instant::now()
 }
 
+/// The time of day by the clock of this machine: only for what others write as a date.
+#[cfg(feature = "http")]
+#[expect(clippy::disallowed_methods, reason = "the one place that reads it")]
+pub(crate) fn wall_clock() -> std::time::SystemTime {
+    std::time::SystemTime::now()
+}
+
 /// Sleeps by `timer`, which takes a duration, until `deadline` and not less.
 ///
 /// In steps, because not every system can wait for a century.

@@ -8,6 +8,7 @@
 //! | do without it if it takes too long | [`move_on_after`] |
 //! | do something every period, in a loop of your own | [`interval`] |
 //! | have something done every period, by itself | [`Timer`] |
+//! | wait longer before each retry | [`Backoff`] |
 //!
 //! Nothing here is ever early. [`Duration::MAX`] means never, and nought means at once.
 //!
@@ -27,13 +28,16 @@
 //! assert_eq!(sim.elapsed(), Duration::from_secs(1));
 //! ```
 
+mod backoff;
 mod interval;
+mod jitter;
 mod sleep_or_stop;
 mod timeout;
 mod timer;
 
 use std::time::{Duration, Instant};
 
+pub use self::backoff::Backoff;
 pub use self::interval::{Interval, InvalidPeriod, MissedTicks, NextTick, interval, interval_at};
 pub use self::sleep_or_stop::{SleepOrStop, sleep_or_stop};
 pub use self::timeout::{Elapsed, MoveOnAfter, Timeout, move_on_after, timeout, timeout_at};

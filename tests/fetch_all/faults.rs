@@ -1,5 +1,6 @@
 use std::io::Write;
 use std::net::TcpListener;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use serde_json::Value;
@@ -110,4 +111,22 @@ fn a_closed_standard_output_ends_it() {
     assert_eq!(done.status, 1);
     assert!(done.stderr.contains("output: "), "{}", done.stderr);
     assert!(!done.stderr.contains("panicked"), "{}", done.stderr);
+}
+
+#[test]
+fn retries_go_on_until_there_is_an_answer() {
+    for (retries, status, attempts) in [("0", 503, 1), ("1", 503, 2), ("2", 200, 3), ("9", 200, 3)]
+    {
+        let asked = AtomicUsize::new(0);
+        let server = Server::start(move |request| match asked.fetch_add(1, Ordering::Relaxed) {
+            0 | 1 => request.answer_with("503 Busy", "Retry-After: 0\r\n", "busy"),
+            _ => request.answer("there"),
+        });
+        let (exit, row) = one(&["--retries", retries], &server.base);
+        assert_eq!(exit, 0, "{row}");
+        assert_eq!(
+            (&row["status"], &row["attempts"]),
+            (&status.into(), &attempts.into())
+        );
+    }
 }

@@ -1,6 +1,7 @@
 //! The example as a program: what it reads, writes and returns.
 
 mod program;
+mod resume;
 mod server;
 
 mod bodies;

@@ -40,7 +40,9 @@ fn bad_options_are_refused() {
         ("--header", ": canary", "name of a header"),
         ("--header", "x: line\nbreak canary", "can not be sent"),
         ("--max-body", "-1", "not a number"),
-        ("--retries", "2", "not supported yet"),
+        ("--adaptive", "0", "one or more"),
+        ("--retries", "-1", "not a number"),
+        ("--retries", "twice", "not a number"),
         ("--runtime", "twisted", "none of threads"),
         ("--client", "curl", "neither surf nor engine"),
         ("--input", "/no/such/file", "/no/such/file"),
@@ -121,7 +123,9 @@ fn good_options_are_taken() {
         "--header",
         "X-Empty:",
         "--retries",
-        "0",
+        "2",
+        "--adaptive",
+        "16",
         "--max-body",
         "1048576",
         "--output",
@@ -142,6 +146,7 @@ fn good_options_are_taken() {
 fn help_says_what_there_is() {
     let done = Program::new(&["--help"]).run();
     assert_eq!(done.status, 0);
+    assert_eq!(Program::new(&["-h"]).run().stdout, done.stdout);
     for option in ["--input", "--bodies", "--runtime", "exit status"] {
         assert!(done.stdout.contains(option));
     }

@@ -307,6 +307,7 @@ pub(crate) fn garbage(setup: Setup) {
     });
 }
 
+// H8
 pub(crate) fn cut_off_length(setup: Setup) {
     let server = Server::new(|peer| {
         peer.request().unwrap();
@@ -320,6 +321,7 @@ pub(crate) fn cut_off_length(setup: Setup) {
     });
 }
 
+// H8
 pub(crate) fn cut_off_chunks(setup: Setup) {
     let server = Server::new(|peer| {
         let request = peer.request().unwrap();
@@ -442,6 +444,7 @@ pub(crate) fn unread_body_that_is_here(setup: Setup) {
     });
 }
 
+// H7
 pub(crate) fn unread_body_that_is_not_here(setup: Setup) {
     let (closed, seen) = mpsc::channel();
     let closed = Mutex::new(closed);
@@ -467,6 +470,7 @@ pub(crate) fn unread_body_that_is_not_here(setup: Setup) {
     });
 }
 
+// H7
 pub(crate) fn surplus_after_the_answer(setup: Setup) {
     let server = Server::new(|peer| {
         let request = peer.request().unwrap();
@@ -582,6 +586,7 @@ pub(crate) fn dropped_body(setup: Setup) {
     });
 }
 
+// H7
 pub(crate) fn dropped_answer_reaches_nobody(setup: Setup) {
     let (asked, seen) = mpsc::channel();
     let asked = Mutex::new(asked);

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use url::Url;
 
-use super::{address, request::Names};
+use super::{Attempt, address, request::Names};
 use crate::http::{ErrorKind, HttpError};
 
 /// An answer, read to its end.
@@ -14,9 +14,11 @@ pub struct Fetched {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
+    pub(super) saved: Option<u64>,
     pub(super) url: Url,
     pub(super) history: Vec<Redirected>,
     pub(super) attempts: usize,
+    pub(super) earlier_attempts: Vec<Attempt>,
     pub(super) elapsed: Duration,
 }
 
@@ -31,9 +33,14 @@ impl Fetched {
         &self.headers
     }
 
-    /// The body.
+    /// The body; empty if it was [saved](super::FetchRequest::save_to).
     pub fn body(&self) -> &Bytes {
         &self.body
+    }
+
+    /// How many bytes the body has, be it here or in a file.
+    pub fn body_len(&self) -> u64 {
+        self.saved.unwrap_or(self.body.len() as u64)
     }
 
     /// The body, without the rest.
@@ -56,7 +63,13 @@ impl Fetched {
         self.attempts
     }
 
-    /// How long it took, waiting for slots and for the rate limit not counted.
+    /// The attempts before the one that gave this answer, the first one first.
+    pub fn earlier_attempts(&self) -> &[Attempt] {
+        &self.earlier_attempts
+    }
+
+    /// How long it took, all attempts together. Waiting for slots, for the rate limit and between
+    /// attempts is not counted.
     pub fn elapsed(&self) -> Duration {
         self.elapsed
     }
@@ -68,9 +81,10 @@ impl fmt::Debug for Fetched {
         f.debug_struct("Fetched")
             .field("status", &self.status)
             .field("headers", &Names(&self.headers))
-            .field("body", &format_args!("{} bytes", self.body.len()))
+            .field("body", &format_args!("{} bytes", self.body_len()))
             .field("url", &address::shown(&self.url))
             .field("history", &self.history)
+            .field("attempts", &self.attempts)
             .field("elapsed", &self.elapsed)
             .finish_non_exhaustive()
     }
@@ -114,6 +128,7 @@ pub(super) struct Failure {
     pub(super) error: HttpError,
     pub(super) url: String,
     pub(super) attempts: usize,
+    pub(super) earlier_attempts: Vec<Attempt>,
     pub(super) elapsed: Duration,
     pub(super) response: Option<Fetched>,
 }
@@ -144,7 +159,13 @@ impl FetchError {
         self.0.attempts
     }
 
-    /// How long it took, waiting for slots and for the rate limit not counted.
+    /// The attempts before the last one, the first one first.
+    pub fn earlier_attempts(&self) -> &[Attempt] {
+        &self.0.earlier_attempts
+    }
+
+    /// How long it took, all attempts together. Waiting for slots, for the rate limit and between
+    /// attempts is not counted.
     pub fn elapsed(&self) -> Duration {
         self.0.elapsed
     }
@@ -162,7 +183,11 @@ impl fmt::Display for FetchError {
         if self.0.attempts == 0 {
             return write!(f, "{error} ({url})");
         }
-        write!(f, "{error} ({url}, after {:.1?})", self.0.elapsed)
+        write!(f, "{error} ({url}, after {:.1?}", self.0.elapsed)?;
+        match self.0.attempts {
+            1 => f.write_str(")"),
+            attempts => write!(f, " in {attempts} attempts)"),
+        }
     }
 }
 

@@ -3,13 +3,19 @@
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::time::Instant;
 
+use super::Adaptive;
+use super::adaptive::Gauge;
+use super::retry::Outcome;
+use crate::Runtime;
 use crate::primitives::Mutex;
 use crate::sync::{Limit, OwnedPermit};
 
 /// The slots of every host that has requests under way or waiting.
 pub(super) struct Hosts {
     per_host: Option<NonZeroUsize>,
+    adaptive: Option<Adaptive>,
     known: Mutex<Known>,
 }
 
@@ -23,6 +29,8 @@ struct Known {
 struct Host {
     name: Arc<str>,
     limit: Limit,
+    /// `None` if the limit stays what it is.
+    gauge: Option<Gauge>,
 }
 
 /// Below this, idle hosts are not worth a look.
@@ -40,14 +48,28 @@ impl HostSlot {
     pub(super) fn is_of(&self, host: &str) -> bool {
         *self.host.name == *host
     }
+
+    /// Says how an exchange with the host ended.
+    pub(super) fn report(&self, outcome: Outcome, started: Instant, rt: &Runtime) {
+        if let Some(gauge) = &self.host.gauge {
+            gauge.report(&self.host.limit, outcome, started, rt);
+        }
+    }
 }
 
 impl Hosts {
-    pub(super) fn new(per_host: Option<NonZeroUsize>) -> Self {
+    pub(super) fn new(per_host: Option<NonZeroUsize>, adaptive: Option<Adaptive>) -> Self {
+        let adaptive = adaptive.map(|adaptive| adaptive.within(per_host));
         Self {
-            per_host,
+            per_host: adaptive.map(Adaptive::start).or(per_host),
+            adaptive,
             known: Mutex::default(),
         }
+    }
+
+    /// Whether hosts have a limit.
+    pub(super) fn are_limited(&self) -> bool {
+        self.per_host.is_some()
     }
 
     /// Waits for a slot at `host`. `None` if hosts have no limit.
@@ -68,6 +90,7 @@ impl Hosts {
         let host = Arc::new(Host {
             name: name.clone(),
             limit: Limit::from(per_host),
+            gauge: self.adaptive.map(Gauge::new),
         });
         known.hosts.insert(name, host.clone());
         if known.hosts.len() > known.sweep_at {
@@ -92,7 +115,7 @@ mod tests {
 
     #[test]
     fn idle_hosts_are_forgotten_and_busy_ones_are_not() {
-        let hosts = Hosts::new(NonZeroUsize::new(1));
+        let hosts = Hosts::new(NonZeroUsize::new(1), None);
         let busy = block_on(hosts.acquire("busy"));
         for host in 0..10_000 {
             drop(block_on(hosts.acquire(&host.to_string())));

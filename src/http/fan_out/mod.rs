@@ -1,3 +1,4 @@
+mod adaptive;
 mod address;
 mod auth;
 mod exchange;
@@ -8,18 +9,25 @@ mod progress;
 mod redirect;
 mod request;
 mod results;
+mod retry;
 mod run;
+mod saved;
 mod session;
+mod stats;
 mod status_check;
 mod timeouts;
 mod timer;
+mod watch;
 
+pub use adaptive::Adaptive;
 pub use address::redact_url;
 pub use fetch_all::{FailFast, FailedFetch, FetchAll, FetchAllFuture, FetchStream};
 pub use fetched::{FetchError, Fetched, Redirected};
 pub use progress::{Progress, Tally};
 pub use request::{FetchRequest, IntoFetch};
 pub use results::FetchResults;
+pub use retry::{Attempt, Retry};
+pub use stats::Stats;
 pub use status_check::StatusCheck;
 pub use timeouts::Timeouts;
 
@@ -58,8 +66,9 @@ const DEFAULT_REDIRECTS: NonZeroUsize = NonZeroUsize::new(10).unwrap();
 /// 32 MiB, and 10 redirects are followed.
 ///
 /// A request waits for a slot of its host, for a slot, and for the rate limit, in this order, and
-/// for none of them within its limits of time. Where hosts have a limit, requests to other hosts
-/// may pass those that wait: four times `concurrency` requests of the input are looked at.
+/// for none of them within its limits of time. Where hosts have a limit, or may ask for a pause
+/// ([`Retry`]), requests to other hosts may pass those that wait: four times `concurrency` requests
+/// of the input are looked at.
 ///
 /// Redirects lead to http and https, never from https to http. `Authorization`, `Cookie`,
 /// `Proxy-Authorization` and every header marked sensitive stay behind for good when one leads to
@@ -104,12 +113,14 @@ impl FanOut {
             client: Arc::new(client),
             concurrency: DEFAULT_CONCURRENCY,
             per_host: None,
+            adaptive: None,
             rate: None,
             timeouts: Timeouts::new(),
             headers: HeaderMap::new(),
             max_body: Some(DEFAULT_MAX_BODY),
             redirects: Some(DEFAULT_REDIRECTS),
             status_check: StatusCheck::off(),
+            retry: None,
             progress: None,
             close: None,
             cancel: None,
@@ -148,6 +159,12 @@ impl FanOut {
     pub fn per_host(self, limit: usize) -> Self {
         let limit = at_least_one(limit, "a limit of nought per host fetches nothing");
         self.with(|options| options.per_host = Some(limit))
+    }
+
+    /// As many at one host as it can take. Where [`per_host`](Self::per_host) has a limit too, that
+    /// is the most.
+    pub fn adaptive(self, limit: Adaptive) -> Self {
+        self.with(|options| options.adaptive = Some(limit))
     }
 
     /// Lays limits of time over those set before, and over the defaults.
@@ -253,6 +270,11 @@ impl FanOut {
         self.with(|options| options.status_check = check)
     }
 
+    /// Tries requests again that may go better next time. Without it nothing is tried again.
+    pub fn retry(self, retry: Retry) -> Self {
+        self.with(|options| options.retry = Some(retry))
+    }
+
     /// Says how far a [`fetch_all`](Self::fetch_all) has got.
     pub fn progress(self, progress: Progress) -> Self {
         self.with(|options| options.progress = Some(progress))
@@ -335,16 +357,41 @@ impl FanOut {
         let rt = &self.session.options.rt;
         let timer = Timer::new(rt.clone());
         let mut sleep = pin!(rt.sleep(Duration::MAX));
-        let job = Job::new(request.into())?;
-        let mut result = pin!(job.run(&self.session, &timer));
-        std::future::poll_fn(|cx| {
+        let job = Job::new(request.into());
+        let mut result = pin!(async { job?.run(&self.session, &timer).await });
+        let result = std::future::poll_fn(|cx| {
             let polled = result.as_mut().poll(cx);
             if polled.is_pending() {
                 timer.poll(sleep.as_mut(), cx);
             }
             polled
         })
-        .await
+        .await;
+        self.session.count(&result);
+        result
+    }
+
+    /// What the session has done so far, and how many requests are under way: the clones that
+    /// share it too, and while they run. A request that was dropped is in no number.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use untethered::http::{Body, FanOut, HttpError, Request, Response, client_fn};
+    /// # #[cfg(feature = "threads")]
+    /// # futures_lite::future::block_on(async {
+    /// # let rt = untethered::runtime::threads(1);
+    /// # let client = client_fn(|_: Request<Body>| async {
+    /// #     Ok::<_, HttpError>(Response::new(Body::from("four")))
+    /// # });
+    /// let fan_out = FanOut::new(&rt, client);
+    /// fan_out.fetch_all(["http://a.example/", "http://b.example/", "no URL"]).await;
+    /// let stats = fan_out.stats();
+    /// assert_eq!((stats.running, stats.done, stats.failed, stats.bytes), (0, 2, 1, 8));
+    /// # });
+    /// ```
+    pub fn stats(&self) -> Stats {
+        self.session.stats()
     }
 
     #[track_caller]
@@ -373,12 +420,14 @@ impl fmt::Debug for FanOut {
         f.debug_struct("FanOut")
             .field("concurrency", &options.concurrency)
             .field("per_host", &options.per_host)
+            .field("adaptive", &options.adaptive)
             .field("rate_limit", &options.rate)
             .field("timeouts", &options.timeouts)
             .field("headers", &Names(&options.headers))
             .field("max_body", &options.max_body)
             .field("redirects", &options.redirects)
             .field("status_check", &options.status_check)
+            .field("retry", &options.retry)
             .finish_non_exhaustive()
     }
 }

@@ -154,11 +154,11 @@ impl Meter {
     }
 
     /// Counts a result. `bytes` is the length of its body, `None` for a failure.
-    pub(super) fn count(&mut self, bytes: Option<usize>, total: Option<usize>, now: Instant) {
+    pub(super) fn count(&mut self, bytes: Option<u64>, total: Option<usize>, now: Instant) {
         let tally = &mut self.tally;
         tally.done += 1;
         match bytes {
-            Some(bytes) => tally.bytes += bytes as u64,
+            Some(bytes) => tally.bytes += bytes,
             None => tally.failed += 1,
         }
         tally.total = total;

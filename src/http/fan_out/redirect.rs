@@ -58,7 +58,12 @@ impl Hop {
         self.url.host_str().unwrap_or_default()
     }
 
-    /// The request to send. Keeps what a redirect needs to send it again.
+    /// Whether it can be sent once more.
+    pub(super) fn is_repeatable(&self) -> bool {
+        self.body.is_some()
+    }
+
+    /// The request to send. Keeps what it takes to send it again.
     pub(super) fn request(&mut self, session: &HeaderMap) -> Result<Request<Body>, HttpError> {
         let body = self
             .body

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::path::PathBuf;
 
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, header};
 
@@ -31,6 +32,7 @@ pub struct FetchRequest {
     pub(super) extensions: Extensions,
     pub(super) timeouts: Timeouts,
     pub(super) status_check: Option<StatusCheck>,
+    pub(super) save_to: Option<PathBuf>,
     /// The first thing that was wrong with an option.
     pub(super) fault: Option<&'static str>,
 }
@@ -51,6 +53,7 @@ impl FetchRequest {
             extensions: Extensions::new(),
             timeouts: Timeouts::new(),
             status_check: None,
+            save_to: None,
             fault: None,
         }
     }
@@ -117,6 +120,23 @@ impl FetchRequest {
     pub fn status_check(self, check: StatusCheck) -> Self {
         Self {
             status_check: Some(check),
+            ..self
+        }
+    }
+
+    /// Writes the body of the answer to the file at `path` as it comes, instead of keeping it in
+    /// memory.
+    ///
+    /// The file appears under that name once it is complete, in place of one that is there; until
+    /// then it is one in the same folder whose name begins with `.untethered-`. If the request
+    /// fails or is dropped nothing of it is left. The limit of the session for bodies holds for it
+    /// too. An answer whose status is [refused](super::StatusCheck) is not saved.
+    ///
+    /// A file that can not be written is an error of kind [`Other`](ErrorKind::Other), with the
+    /// [`io::Error`](std::io::Error) as its source.
+    pub fn save_to(self, path: impl Into<PathBuf>) -> Self {
+        Self {
+            save_to: Some(path.into()),
             ..self
         }
     }

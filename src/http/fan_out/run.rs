@@ -49,6 +49,7 @@ where
                     Ok(job) => job.run(&shared.session, &shared.timer).await,
                     Err(error) => Err(error),
                 };
+                shared.session.count(&result);
                 (place, key, result)
             }
         }
@@ -124,7 +125,7 @@ impl<S: Stream<Item = Row<K>>, K> Stream for Running<S> {
             }
             Poll::Ready(Some(row)) => {
                 if let Some(meter) = this.meter {
-                    let bytes = row.2.as_ref().ok().map(|fetched| fetched.body.len());
+                    let bytes = row.2.as_ref().ok().map(Fetched::body_len);
                     let length = this.shared.length.get().copied();
                     meter.count(bytes, length.or(*this.expected), options.rt.now());
                 }

@@ -2,11 +2,14 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::time::Instant;
 
 use http::HeaderMap;
 
 use super::hosts::Hosts;
-use super::{Progress, StatusCheck, Timeouts};
+use super::retry::Pacing;
+use super::stats::{Counters, Stats};
+use super::{Adaptive, FetchError, Fetched, Progress, Retry, StatusCheck, Timeouts};
 use crate::Runtime;
 use crate::http::Client;
 use crate::sync::{Limit, RateLimit};
@@ -16,6 +19,9 @@ pub(super) struct Session {
     pub(super) options: Options,
     pub(super) slots: Limit,
     pub(super) hosts: Hosts,
+    pub(super) counters: Counters,
+    /// `None` without retries.
+    pub(super) pacing: Option<Pacing>,
 }
 
 #[derive(Clone)]
@@ -24,6 +30,7 @@ pub(super) struct Options {
     pub(super) client: Arc<dyn Client>,
     pub(super) concurrency: NonZeroUsize,
     pub(super) per_host: Option<NonZeroUsize>,
+    pub(super) adaptive: Option<Adaptive>,
     pub(super) rate: Option<RateLimit>,
     pub(super) timeouts: Timeouts,
     pub(super) headers: HeaderMap,
@@ -32,6 +39,8 @@ pub(super) struct Options {
     /// `None` follows no redirect.
     pub(super) redirects: Option<NonZeroUsize>,
     pub(super) status_check: StatusCheck,
+    /// `None` tries nothing again.
+    pub(super) retry: Option<Retry>,
     pub(super) progress: Option<Progress>,
     /// Nothing more is started once it is cancelled.
     pub(super) close: Option<CancellationToken>,
@@ -43,7 +52,9 @@ impl Session {
     pub(super) fn new(options: Options) -> Self {
         Self {
             slots: Limit::from(options.concurrency),
-            hosts: Hosts::new(options.per_host),
+            counters: Counters::default(),
+            hosts: Hosts::new(options.per_host, options.adaptive),
+            pacing: options.retry.as_ref().map(Pacing::new),
             options,
         }
     }
@@ -55,13 +66,29 @@ impl Session {
         tokens.any(CancellationToken::is_cancelled)
     }
 
+    pub(super) fn count(&self, result: &Result<Fetched, FetchError>) {
+        let bytes = result.as_ref().ok().map(Fetched::body_len);
+        self.counters.ended(bytes);
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        let running = self.slots.total() - self.slots.available();
+        self.counters.stats(running)
+    }
+
+    /// Until when `host` asked to be left alone.
+    pub(super) fn paused(&self, host: &str) -> Option<Instant> {
+        let pacing = self.pacing.as_ref()?;
+        pacing.paused(host, self.options.rt.now())
+    }
+
     /// How many requests are looked at: those under way, and where a host can hold requests up,
     /// some more that may go to other hosts.
     pub(super) fn window(&self) -> NonZeroUsize {
         const LOOK_AHEAD: NonZeroUsize = NonZeroUsize::new(4).unwrap();
-        match self.options.per_host {
-            None => self.options.concurrency,
-            Some(_) => self.options.concurrency.saturating_mul(LOOK_AHEAD),
+        if !self.hosts.are_limited() && self.options.retry.is_none() {
+            return self.options.concurrency;
         }
+        self.options.concurrency.saturating_mul(LOOK_AHEAD)
     }
 }

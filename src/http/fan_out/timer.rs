@@ -87,7 +87,17 @@ pub(super) struct Alarm<'a> {
     set: Option<Instant>,
 }
 
-impl Alarm<'_> {
+impl<'a> Alarm<'a> {
+    /// The timer it belongs to.
+    pub(super) fn timer(&self) -> &'a Timer {
+        self.timer
+    }
+
+    /// Tells it from all others of the run.
+    pub(super) fn id(&self) -> u64 {
+        self.id
+    }
+
     /// Ready once `deadline` has passed.
     pub(super) fn poll(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
         if self.timer.rt.now() >= deadline {
@@ -115,6 +125,12 @@ impl Alarm<'_> {
         self.set = Some(deadline);
         catch_drop(old).ok();
         Poll::Pending
+    }
+
+    /// Waits for `deadline`; for ever without one.
+    pub(super) async fn wait(&mut self, deadline: Option<Instant>) {
+        self.until(deadline, std::pin::pin!(std::future::pending::<()>()))
+            .await;
     }
 
     /// Runs `future`; gives `None` if `deadline` passes first. What is ready beats the deadline.

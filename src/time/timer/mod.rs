@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use self::driver::Driver;
-use super::InvalidPeriod;
+use super::{InvalidPeriod, jitter};
 use crate::primitives::atomic::{AtomicU64, Ordering};
 use crate::runtime::{Runtime, report_unobserved};
 use crate::task::{CancellationToken, Task, panic_message};
@@ -331,18 +331,7 @@ struct Jitter {
 impl Jitter {
     /// By how much a tick is put off: the same each time it is asked for.
     fn of(&self, number: u64) -> Duration {
-        // SplitMix64: one well-mixed value for each number, without a state that has to be kept.
-        let mut bits = self
-            .seed
-            .wrapping_add(number.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        bits ^= bits >> 31;
-        // 53 bits are what a float holds: from nought to less than one.
-        let part = (bits >> 11) as f64 / (1_u64 << 53) as f64;
-        Duration::try_from_secs_f64(self.most.as_secs_f64() * part)
-            .unwrap_or(self.most)
-            .min(self.most)
+        jitter::part_of(self.most, self.seed, number)
     }
 }
 

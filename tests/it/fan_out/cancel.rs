@@ -28,6 +28,7 @@ fn cancel_at(sim: &Sim, token: &CancellationToken, at: Duration) {
     rt.spawn(cancel).detach();
 }
 
+// H1
 #[test]
 fn closing_finishes_what_is_under_way_and_cancels_the_rest() {
     explore_orders(10, |sim| {
@@ -242,6 +243,7 @@ fn work_goes_on_while_the_input_is_pending() {
     assert!(sim.block_on(stream.next()).unwrap().1.is_ok());
 }
 
+// H5
 #[test]
 fn dropping_at_any_poll_leaves_nothing() {
     for order in [Order::Fifo, Order::Lifo, Order::Seeded(1), Order::Seeded(2)] {

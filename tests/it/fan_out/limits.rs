@@ -17,6 +17,7 @@ fn sorted(n: usize, hosts: usize) -> impl Iterator<Item = String> + Send {
     (0..n).map(move |at| format!("http://h{}/{at}", at * hosts / n))
 }
 
+// H2
 #[test]
 fn no_limit_is_ever_passed_and_each_is_reached() {
     explore_orders(20, |sim| {
@@ -81,6 +82,7 @@ fn a_slot_is_held_until_the_body_is_read() {
     assert_eq!(server.starts(), [Duration::ZERO, SECOND * 2, SECOND * 4]);
 }
 
+// H2
 #[test]
 fn the_rate_is_never_passed() {
     explore_orders(10, |sim| {

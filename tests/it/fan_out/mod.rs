@@ -1,8 +1,11 @@
+mod adaptive;
 mod cancel;
 mod limits;
 mod progress;
 mod redirects;
 mod results;
+mod retry;
+mod saved;
 mod secrets;
 mod server;
 mod timeouts;

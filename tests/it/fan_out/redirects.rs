@@ -314,6 +314,7 @@ fn sent_after(status: u16, places: &[&'static str]) -> (HeaderMap, String) {
     (last.headers, last.url)
 }
 
+// H6
 #[test]
 fn credentials_stay_with_their_origin() {
     let start = "http://a.example/";
@@ -360,6 +361,7 @@ fn credentials_stay_with_their_origin() {
     }
 }
 
+// H6
 #[test]
 fn user_info_of_a_url_stays_with_its_origin() {
     let sim = Sim::new();
@@ -381,6 +383,7 @@ fn user_info_of_a_url_stays_with_its_origin() {
     assert_eq!(authorized, [true, true, false, false]);
 }
 
+// H6
 #[test]
 fn user_info_of_a_location_goes_nowhere() {
     let sim = Sim::new();

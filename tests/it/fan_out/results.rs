@@ -3,10 +3,11 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use untethered::http::{
-    Body, ErrorKind, FanOut, FetchRequest, HttpError, Method, Progress, Request, Response,
+    Body, ErrorKind, FanOut, FetchRequest, HttpError, Method, Progress, Request, Response, Retry,
     StatusCheck, Timeouts, client_fn, redact_url,
 };
 use untethered::sim::{Sim, explore_orders};
+use untethered::time::Backoff;
 
 use super::server::Server;
 use super::{MS, SECOND};
@@ -584,4 +585,33 @@ fn urls_are_redacted() {
     assert_eq!(redact_url("http://u:p/q@h:x/"), "http://h:x/");
     assert_eq!(redact_url("u:p@h/"), "h/");
     assert_eq!(redact_url("no url"), "no url");
+}
+
+#[test]
+fn stats_say_what_was_done_and_what_runs() {
+    let sim = Sim::new();
+    let server = Server::new(&sim, |call| async move {
+        call.sleep(SECOND).await;
+        match call.path.as_str() {
+            "/bad" => Err(ErrorKind::Connect.into()),
+            _ => call.answer("four"),
+        }
+    });
+    let fan_out = FanOut::new(&sim.runtime(), server)
+        .concurrency(2)
+        .retry(Retry::attempts(2).backoff(Backoff::new(SECOND).without_jitter()));
+    let rt = sim.runtime();
+    let watched = fan_out.clone();
+    let half = rt.sleep(MS * 500);
+    let seen = rt.spawn(async move {
+        half.await;
+        watched.stats()
+    });
+    let urls = ["http://h/1", "http://h/bad", "http://h/2", "none"];
+    sim.block_on(fan_out.fetch_all(urls).into_future());
+    let seen = sim.block_on(seen).unwrap();
+    assert_eq!((seen.running, seen.done, seen.failed), (2, 0, 1));
+    let stats = fan_out.stats();
+    assert_eq!((stats.running, stats.done, stats.failed), (0, 2, 2));
+    assert_eq!((stats.retries, stats.bytes), (1, 8));
 }

@@ -50,6 +50,7 @@ fn fan_out(sim: &Sim) -> FanOut {
         .progress(Progress::stderr())
 }
 
+// H6
 #[test]
 fn no_secret_is_ever_shown() {
     let sim = Sim::new();

@@ -18,7 +18,8 @@ use crate::task::{CancellationToken, DropGuard, catch, forget_panic};
 ///
 /// For programs without a runtime. The threads start now, and are named `untethered-0` and so on.
 /// They end when the last clone of the [`Runtime`] has been dropped; nobody waits for them, and
-/// the tasks that are left are dropped. A task that holds a clone keeps its runtime running.
+/// the tasks that are left are dropped. A task that holds a clone keeps its runtime running, and so
+/// does a [`Group`](crate::group::Group) or a handle of one of its tasks.
 ///
 /// Where the system gives fewer than `n` threads, the runtime makes do with those:
 /// [`Runtime::parallelism`] says how many.

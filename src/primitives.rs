@@ -93,29 +93,29 @@ impl<T> SpinLock<T> {
 
     #[inline]
     pub(crate) fn lock(&self) -> try_lock::Locked<'_, T> {
-        match self.0.try_lock() {
-            Some(guard) => guard,
-            None => self.lock_taken(),
-        }
-    }
-
-    #[cold]
-    fn lock_taken(&self) -> try_lock::Locked<'_, T> {
         let mut pause = SHORTEST_PAUSE;
         loop {
-            if pause > LONGEST_PAUSE {
-                thread::yield_now();
-            } else {
-                for _ in 0..pause {
-                    std::hint::spin_loop();
-                }
-                pause *= 2;
-            }
+            // One place to take it, so that the compiler knows how the guard will release it.
             if let Some(guard) = self.0.try_lock() {
                 return guard;
             }
+            pause = rest(pause);
         }
     }
+}
+
+/// Waits a while. How long the next pause is to be.
+#[cfg(not(untethered_loom))]
+#[cold]
+fn rest(pause: u32) -> u32 {
+    if pause > LONGEST_PAUSE {
+        thread::yield_now();
+        return pause;
+    }
+    for _ in 0..pause {
+        std::hint::spin_loop();
+    }
+    pause * 2
 }
 
 /// The model checker has no notion of time to spin for.

@@ -13,7 +13,7 @@ use super::failure::{BoxError, Failure, OnFailure, Views};
 use super::scope_handle::{Panics, Place, ScopeHandle};
 use super::scope_run::{Body, ScopeRun};
 use crate::primitives::Mutex;
-use crate::runtime::{Hook, Unobserved, print};
+use crate::runtime::{Hook, Unobserved, print_unobserved};
 use crate::sync::{Limit, wake_all};
 use crate::task::{JoinError, Reason, catch, discard, forget_panic, quiet};
 
@@ -329,7 +329,7 @@ impl<E, K: Kind> Shared<'_, E, K> {
                         let failure = failure.into_unobserved(self.views);
                         match &self.unobserved {
                             Some(hook) => hook(failure),
-                            None => print(failure),
+                            None => print_unobserved(failure),
                         }
                     });
                 }

@@ -1,4 +1,6 @@
+use std::future::Future;
 use std::num::NonZeroUsize;
+use std::pin::Pin;
 use std::time::Instant;
 
 use ::async_std::task;
@@ -38,6 +40,11 @@ impl Spawner for Tasks {
             Ok(Ok(threads)) => NonZeroUsize::new(threads).unwrap_or(NonZeroUsize::MIN),
             _ => available_parallelism(),
         }
+    }
+
+    fn block_on(&self, main: Pin<&mut dyn Future<Output = ()>>) -> Result<(), String> {
+        task::block_on(main);
+        Ok(())
     }
 }
 

@@ -30,6 +30,7 @@
 
 #[cfg(feature = "async-std")]
 mod async_std;
+mod block_on;
 mod blocking;
 mod sleep;
 #[cfg(feature = "smol")]
@@ -46,6 +47,7 @@ use std::fmt;
 use std::future::Future;
 use std::num::NonZeroUsize;
 use std::panic::Location;
+use std::pin::pin;
 use std::sync::{Arc, Weak};
 use std::task::Context;
 use std::time::{Duration, Instant};
@@ -55,6 +57,7 @@ pub use futures_core::future::BoxFuture;
 #[cfg(feature = "async-std")]
 #[cfg_attr(docsrs, doc(cfg(feature = "async-std")))]
 pub use self::async_std::async_std;
+pub use self::block_on::block_on;
 pub use self::sleep::{Sleep, Sleeper};
 #[cfg(feature = "smol")]
 #[cfg_attr(docsrs, doc(cfg(feature = "smol")))]
@@ -73,7 +76,7 @@ pub(crate) use self::sleep::present;
 #[cfg(feature = "http")]
 pub(crate) use self::sleep::wall_clock;
 pub(crate) use self::spawner::Drives;
-pub(crate) use self::unobserved::{Hook, print, report_unobserved};
+pub(crate) use self::unobserved::{Hook, print_unobserved, report_unobserved};
 
 #[cfg(any(feature = "async-std", feature = "smol", feature = "threads"))]
 use self::sleep::sleep_in_steps;
@@ -113,7 +116,7 @@ impl Runtime {
             inner: Arc::new(Inner {
                 spawner: Arc::new(spawner),
                 sleeper: Arc::new(sleeper),
-                unobserved: Arc::new(print),
+                unobserved: Arc::new(print_unobserved),
             }),
         }
     }
@@ -147,6 +150,43 @@ impl Runtime {
         let (task, body) = BlockingTask::new(work, self);
         self.inner.spawner.spawn_blocking(body);
         task
+    }
+
+    /// Runs `future` on the calling thread until it is done: the way from `main` into the runtime.
+    ///
+    /// `future` is not a task: it need not be `Send` and may borrow. It finds what tasks of the
+    /// runtime find: tokio's context, or async-std's. On an executor of one's own the thread runs
+    /// the executor meanwhile, on a `Sim` it drives the simulation; elsewhere tasks run on the
+    /// threads of the runtime.
+    ///
+    /// # Panics
+    ///
+    /// If `future` does; if called inside of tokio or of a `Sim` that runs; and on a tokio runtime
+    /// of one thread, which only its own `block_on` can drive.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[cfg(feature = "threads")] {
+    /// use untethered::runtime;
+    ///
+    /// let rt = runtime::threads(2);
+    /// let words = vec!["on", "loan"];
+    /// let sum = rt.block_on(async { rt.spawn(async { 2 }).await.unwrap() + words.len() });
+    /// assert_eq!(sum, 4);
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn block_on<F: IntoFuture>(&self, future: F) -> F::Output {
+        let mut output = None;
+        let refusal = {
+            let main = pin!(async { output = Some(future.await) });
+            self.inner.spawner.block_on(main).err()
+        };
+        if let Some(refusal) = refusal {
+            panic!("{refusal}");
+        }
+        output.expect("a future that has ended has set its output")
     }
 
     /// The present moment by the runtime's clock.

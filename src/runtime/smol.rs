@@ -1,4 +1,6 @@
+use std::future::Future;
 use std::num::NonZeroUsize;
+use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
@@ -62,6 +64,11 @@ impl Spawner for Global {
             .and_then(|threads| threads.parse().ok())
             .unwrap_or(NonZeroUsize::MIN)
     }
+
+    fn block_on(&self, main: Pin<&mut dyn Future<Output = ()>>) -> Result<(), String> {
+        ::smol::block_on(main);
+        Ok(())
+    }
 }
 
 /// Weak: the tasks in the executor hold the runtime, often enough.
@@ -72,6 +79,14 @@ impl Spawner for Own {
         if let Some(executor) = self.0.upgrade() {
             executor.spawn(task).detach();
         }
+    }
+
+    fn block_on(&self, main: Pin<&mut dyn Future<Output = ()>>) -> Result<(), String> {
+        match self.0.upgrade() {
+            Some(executor) => ::smol::block_on(executor.run(main)),
+            None => ::smol::block_on(main),
+        }
+        Ok(())
     }
 }
 

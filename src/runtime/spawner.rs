@@ -1,5 +1,7 @@
+use std::future::Future;
 use std::num::NonZeroUsize;
 use std::panic::Location;
+use std::pin::Pin;
 use std::sync::Weak;
 use std::task::Context;
 
@@ -60,6 +62,14 @@ pub trait Spawner: Send + Sync + 'static {
     /// By default what the machine offers.
     fn parallelism(&self) -> NonZeroUsize {
         available_parallelism()
+    }
+
+    /// Runs `main` to its end on the calling thread, with what tasks of the runtime find there.
+    /// Otherwise says why that can not be.
+    #[doc(hidden)]
+    fn block_on(&self, main: Pin<&mut dyn Future<Output = ()>>) -> Result<(), String> {
+        super::block_on(main);
+        Ok(())
     }
 
     /// Whether the task that is polled on this thread has used up its share and ought to yield.

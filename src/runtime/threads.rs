@@ -1,17 +1,13 @@
-use std::future::Future;
 use std::io;
 use std::num::NonZeroUsize;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use async_executor::Executor;
 use futures_timer::Delay;
 
-use super::{BoxFuture, Runtime, Sleeper, Spawner, sleep_in_steps};
-use crate::primitives::atomic::{AtomicBool, Ordering};
+use super::{BoxFuture, Runtime, Sleeper, Spawner, block_on, sleep_in_steps};
 use crate::task::{CancellationToken, DropGuard, catch, forget_panic};
 
 /// A runtime of its own: `n` worker threads, and one for the timers of all such runtimes.
@@ -98,43 +94,6 @@ fn start(
     };
     let name = format!("untethered-{index}");
     thread::Builder::new().name(name).spawn(work).map(drop)
-}
-
-fn block_on<F: Future>(future: F) -> F::Output {
-    let unpark = Arc::new(Unpark {
-        thread: thread::current(),
-        woken: AtomicBool::new(false),
-    });
-    let waker = Waker::from(unpark.clone());
-    let mut cx = Context::from_waker(&waker);
-    let mut future = pin!(future);
-    loop {
-        if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
-            return output;
-        }
-        // Acquire, with the release in `wake`: what was done before the wake is seen by the poll.
-        while !unpark.woken.swap(false, Ordering::Acquire) {
-            thread::park();
-        }
-    }
-}
-
-struct Unpark {
-    thread: Thread,
-    /// Beside the thread's own token, which a task that parks the thread would take.
-    woken: AtomicBool,
-}
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        if !self.woken.swap(true, Ordering::Release) {
-            self.thread.unpark();
-        }
-    }
 }
 
 struct Timers;

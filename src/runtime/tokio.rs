@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ::tokio::runtime::{EnterGuard, Handle};
+use ::tokio::runtime::{EnterGuard, Handle, RuntimeFlavor};
 use ::tokio::task::{AbortHandle, unconstrained};
 use pin_project_lite::pin_project;
 
@@ -106,6 +106,18 @@ impl Spawner for Tasks {
 
     fn parallelism(&self) -> NonZeroUsize {
         NonZeroUsize::new(self.0.metrics().num_workers()).unwrap_or(NonZeroUsize::MIN)
+    }
+
+    fn block_on(&self, main: Pin<&mut dyn Future<Output = ()>>) -> Result<(), String> {
+        if let RuntimeFlavor::CurrentThread = self.0.runtime_flavor() {
+            return Err(
+                "a tokio runtime of one thread runs nothing outside of its own \
+                        `Runtime::block_on`: await the future there"
+                    .into(),
+            );
+        }
+        self.0.block_on(main);
+        Ok(())
     }
 
     fn should_yield(&self) -> bool {

@@ -80,12 +80,12 @@ impl fmt::Display for Unobserved {
     }
 }
 
-/// What is done where no hook was given: a line on standard error.
-pub(crate) fn print(unobserved: Unobserved) {
+pub(crate) type Hook = dyn Fn(Unobserved) + Send + Sync;
+
+/// What is done where nobody says otherwise: one line on standard error.
+pub(crate) fn print_unobserved(unobserved: Unobserved) {
     eprintln!("untethered: {unobserved}");
 }
-
-pub(crate) type Hook = dyn Fn(Unobserved) + Send + Sync;
 
 /// Hands `payload` to `hook`. A panic of the hook is dropped.
 pub(crate) fn report_unobserved(hook: &Hook, payload: Box<dyn Any + Send>) {

@@ -1,7 +1,9 @@
 use std::fmt;
+use std::future::Future;
 use std::mem;
 use std::num::NonZeroUsize;
 use std::panic::Location;
+use std::pin::pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Instant;
@@ -9,7 +11,7 @@ use std::time::Instant;
 use slab::Slab;
 
 use super::clock::Clock;
-use super::deadlock::{Waiting, WaitingTask};
+use super::deadlock::{Deadlock, Waiting, WaitingTask};
 use super::order::{Order, Random, Ready};
 use crate::primitives::{Mutex, MutexGuard};
 use crate::runtime::{BoxFuture, Drives};
@@ -203,6 +205,43 @@ impl Shared {
             "this Sim is running already: what it runs can not drive it"
         );
         Running { shared: self }
+    }
+
+    /// Runs `future` for at most `polls` polls of it. `None` if that was not enough.
+    #[track_caller]
+    pub(super) fn run<F: Future>(
+        self: &Arc<Self>,
+        future: F,
+        mut polls: Option<usize>,
+        caller: &'static Location<'static>,
+    ) -> Result<Option<F::Output>, Deadlock> {
+        let _running = self.enter();
+        let mut future = pin!(future);
+        let (_main, waker) = self.add_main(caller);
+        let mut cx = Context::from_waker(&waker);
+        while polls != Some(0) {
+            match self.step() {
+                Stepped::Ran => {}
+                Stepped::Main => {
+                    let poll = future.as_mut().poll(&mut cx);
+                    self.lock().current = None;
+                    polls = polls.map(|polls| polls - 1);
+                    if let Poll::Ready(output) = poll {
+                        return Ok(Some(output));
+                    }
+                }
+                Stepped::Idle => {
+                    let auto_advance = self.lock().settings.auto_advance;
+                    if !auto_advance || !self.fire_next(None) {
+                        return Err(Deadlock::idle(self.waiting()));
+                    }
+                }
+                Stepped::Endless(polls) => {
+                    return Err(Deadlock::endless(self.waiting(), polls));
+                }
+            }
+        }
+        Ok(None)
     }
 
     /// Runs one thing that is ready.

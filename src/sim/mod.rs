@@ -68,9 +68,7 @@ use std::fmt;
 use std::future::Future;
 use std::num::NonZeroUsize;
 use std::panic::Location;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use self::clock::SimSleeper;
@@ -223,36 +221,9 @@ impl Sim {
     fn run<F: Future>(
         &self,
         future: F,
-        mut polls: Option<usize>,
+        polls: Option<usize>,
     ) -> Result<Option<F::Output>, Deadlock> {
-        let caller = Location::caller();
-        let _running = self.shared.enter();
-        let mut future = pin!(future);
-        let (_main, waker) = self.shared.add_main(caller);
-        let mut cx = Context::from_waker(&waker);
-        while polls != Some(0) {
-            match self.shared.step() {
-                Stepped::Ran => {}
-                Stepped::Main => {
-                    let poll = future.as_mut().poll(&mut cx);
-                    self.shared.lock().current = None;
-                    polls = polls.map(|polls| polls - 1);
-                    if let Poll::Ready(output) = poll {
-                        return Ok(Some(output));
-                    }
-                }
-                Stepped::Idle => {
-                    let auto_advance = self.shared.lock().settings.auto_advance;
-                    if !auto_advance || !self.shared.fire_next(None) {
-                        return Err(Deadlock::idle(self.shared.waiting()));
-                    }
-                }
-                Stepped::Endless(polls) => {
-                    return Err(Deadlock::endless(self.shared.waiting(), polls));
-                }
-            }
-        }
-        Ok(None)
+        self.shared.run(future, polls, Location::caller())
     }
 
     /// Runs all that is ready, until nothing is. Time stands still.

@@ -1,5 +1,7 @@
+use std::future::Future;
 use std::num::NonZeroUsize;
 use std::panic::Location;
+use std::pin::Pin;
 use std::sync::{Arc, Weak};
 
 use super::executor::{Shared, Started};
@@ -24,6 +26,13 @@ impl Spawner for SimSpawner {
 
     fn spawn_blocking(&self, work: Box<dyn FnOnce() + Send>) {
         self.0.spawn_blocking(work);
+    }
+
+    fn block_on(&self, main: Pin<&mut dyn Future<Output = ()>>) -> Result<(), String> {
+        match self.0.run(main, None, Location::caller()) {
+            Ok(_) => Ok(()),
+            Err(deadlock) => Err(deadlock.to_string()),
+        }
     }
 
     fn parallelism(&self) -> NonZeroUsize {

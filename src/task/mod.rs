@@ -1,6 +1,7 @@
 //! Single tasks: their handles, how they end, and the token that asks them to.
 
 mod blocking;
+mod caught;
 mod deadline;
 mod handle;
 mod join_error;
@@ -14,6 +15,8 @@ pub use join_error::JoinError;
 pub use reason::Reason;
 pub use token::{CancellationToken, Cancelled, CancelledOwned, DropGuard, RunUntilCancelled};
 
+pub(crate) use blocking::BlockingBody;
+pub(crate) use caught::caught;
 pub(crate) use join_error::panic_message;
 
 use std::any::Any;

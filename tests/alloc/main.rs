@@ -4,6 +4,7 @@
 
 mod counter;
 mod group;
+mod memo;
 mod queue;
 mod sim;
 mod stream;

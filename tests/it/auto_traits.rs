@@ -5,7 +5,12 @@ use std::future::Ready;
 use std::marker::{PhantomData, PhantomPinned};
 use std::rc::Rc;
 
+use untethered::context::{
+    ContextError, ContextGroup, ExitStack, Exited, HandOver, HandOverError, Scoped, TaskLocal,
+};
+use untethered::run::{self, Run, RunError};
 use untethered::runtime::{BoxFuture, Runtime, Sleep, Unobserved};
+use untethered::signal::{ShutdownSignals, Signal, Source};
 use untethered::sim::{Deadlock, Order, Sim, YieldNow};
 use untethered::stream::{
     Collect, CollectOnRuntime, Concurrent, ConcurrentError, FailFast, FromIter, FromStream,
@@ -118,6 +123,36 @@ fn of_streams() {
 }
 
 #[test]
+fn of_contexts() {
+    type Local = std::cell::Cell<u8>;
+    check! {
+        ContextError<u8>: true true true;
+        HandOver<u8, Rc<u8>>: true true true;
+        HandOver<Rc<u8>, u8>: false false true;
+        HandOverError<u8>: true true true;
+        ContextGroup<'static, Local, u8>: true false true;
+        Exited<u8, u8, u8>: true true true;
+        ExitStack<Local>: true false true;
+        TaskLocal<Local>: true true true;
+        Scoped<Ready<u8>>: true true true;
+        Scoped<Ready<Rc<u8>>>: false false true;
+        Scoped<PhantomPinned>: true true false;
+    }
+}
+
+#[test]
+fn of_signals_and_mains() {
+    check! {
+        ShutdownSignals: true true true;
+        Source: true true true;
+        Signal: true true true;
+        Run: true true true;
+        RunError: true true true;
+        run::Context: true true true;
+    }
+}
+
+#[test]
 fn of_the_simulation() {
     check! {
         Sim: true true true;
@@ -214,6 +249,31 @@ fn of_queues() {
         Closed<u8>: true true true;
         TryPushError<u8>: true true true;
         TryPopError: true true true;
+    }
+}
+
+#[test]
+fn of_pools_and_memos() {
+    use untethered::memo::{Builder, Load, LoadError, Memo, Stats, TryLoad};
+    use untethered::pool::{self, BlockingPool, PoolResource, TrySpawnError};
+    type F = fn() -> Ready<u8>;
+    type Cell = std::cell::Cell<u8>;
+    check! {
+        BlockingPool: true true true;
+        PoolResource: true true true;
+        pool::Builder: true true true;
+        TrySpawnError<u8>: true true true;
+        Memo<u8, u8>: true true true;
+        // A value is shared by all who ask for it.
+        Memo<u8, Cell>: false false true;
+        Memo<Rc<u8>, u8>: false false true;
+        Load<'static, u8, u8, F>: true true true;
+        Load<'static, u8, u8, Rc<u8>>: false false true;
+        TryLoad<'static, u8, u8, u8, PhantomPinned>: true true true;
+        LoadError<u8>: true true true;
+        LoadError<Cell>: false false true;
+        Builder: true true true;
+        Stats: true true true;
     }
 }
 

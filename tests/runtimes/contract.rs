@@ -76,6 +76,10 @@ macro_rules! always {
             a_thousand_pieces_of_work,
             it_does_not_hold_up_tasks,
         );
+        $crate::contract::tests!($host, pools:
+            a_pool_that_closes_with_its_owner_finishes_its_work,
+            a_pool_is_cancelled_with_its_owner_which_waits_for_what_runs,
+        );
         $crate::contract::tests!($host, sleeps:
             never_early,
             nought_and_past_are_ready_at_the_first_poll,
@@ -90,6 +94,11 @@ macro_rules! always {
             a_sleep_may_move_between_tasks,
             a_sleep_ends_under_any_executor,
             the_clock_never_goes_backwards,
+        );
+        $crate::contract::tests!($host, mains:
+            a_future_that_borrows_runs_on_the_calling_thread,
+            what_a_block_on_runs_may_panic,
+            a_main_is_asked_to_stop_and_its_tasks_are_waited_for,
         );
     };
 }

@@ -5,6 +5,9 @@
 //! ```
 #![cfg(untethered_loom)]
 
+#[path = "loom/group.rs"]
+mod group;
+
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;

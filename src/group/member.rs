@@ -12,7 +12,7 @@ use pin_project_lite::pin_project;
 use super::child::{Ended, Host, Output, Slot, Solo, Verdict, poll_watched, run_on};
 use super::handle::Handle;
 use super::label::{ChildId, Label, Stop, Who};
-use super::node::{CANCELLED, Node, STOPS};
+use super::node::{ABORTED, CANCELLED, Node, STOPS};
 use super::tree::Activity;
 use super::watch::Watch;
 use crate::primitives::Mutex;
@@ -53,7 +53,7 @@ struct State {
     covered: Vec<Weak<Node>>,
     /// Run when the task ends, the last first. `None` once they are over.
     exits: Option<Vec<BoxFuture<'static, ()>>>,
-    /// Why the task ends itself.
+    /// Why the task ends itself, or, of a hook, why it was taken back.
     quit: Option<Reason>,
 }
 
@@ -123,8 +123,9 @@ impl Member {
         let Some(reason) = self.node.reason() else {
             return;
         };
+        let hard = self.node.flags() & ABORTED != 0;
         for node in covered.iter().filter_map(Weak::upgrade) {
-            node.cancel(&reason, false);
+            node.cancel(&reason, hard);
         }
     }
 
@@ -178,7 +179,7 @@ impl Member {
         self.state.lock().quit.get_or_insert(reason);
     }
 
-    fn has_quit(&self) -> Option<Reason> {
+    pub(super) fn has_quit(&self) -> Option<Reason> {
         self.state.lock().quit.clone()
     }
 
@@ -203,7 +204,7 @@ where
     V: Verdict<F::Output>,
 {
     let node = &member.node;
-    let host = Host::of(node, isolated || node.setup.isolated);
+    let host = Host::of(node, isolated || node.setup.isolated, &member.label);
     let parts = (future, verdict, slot, host);
     let kept = Some(member.clone());
     let added = node.add(
@@ -257,7 +258,7 @@ where
 }
 
 /// Puts a task that [`make`] made in the list and starts it.
-pub(super) fn start(member: &Arc<Member>, runnable: Runnable) {
+pub(super) fn start(member: &Arc<Member>, runnable: Runnable, ended: Option<CancellationToken>) {
     let added = member.node.add(
         Who::Hook,
         member.label.clone(),
@@ -269,9 +270,22 @@ pub(super) fn start(member: &Arc<Member>, runnable: Runnable) {
             (runnable.waker(), ())
         },
     );
-    // A group that is closed drops it.
-    if added.is_ok() {
-        runnable.schedule();
+    match added {
+        Ok((id, ())) => {
+            if let Some(ended) = ended {
+                member
+                    .node
+                    .with_child(id, |child| child.ended = Some(ended));
+            }
+            runnable.schedule();
+        }
+        // A group that is closed drops it.
+        Err(()) => {
+            drop(runnable);
+            if let Some(ended) = ended {
+                ended.cancel("the task has ended");
+            }
+        }
     }
 }
 
@@ -366,7 +380,7 @@ where
             if this.slot.poll(cx).is_ready() {
                 *this.polled = true;
                 let watch = member.watch.as_ref();
-                match poll_watched(node, watch, || future.as_mut().poll(cx)) {
+                match poll_watched(node, member.id(), watch, || future.as_mut().poll(cx)) {
                     Ok(Poll::Ready(output)) => return Poll::Ready(Ended::Output(output)),
                     Err(payload) => return Poll::Ready(Ended::Panicked(payload)),
                     Ok(Poll::Pending) => {}
@@ -428,7 +442,7 @@ where
                 return Poll::Ready(());
             };
             let watch = member.watch.as_ref();
-            match poll_watched(&member.node, watch, || exit.as_mut().poll(cx)) {
+            match poll_watched(&member.node, member.id(), watch, || exit.as_mut().poll(cx)) {
                 Ok(Poll::Pending) => {
                     member.note(Activity::CleanUp);
                     let limit = member.node.setup.hard_limit;

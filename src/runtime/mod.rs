@@ -57,7 +57,7 @@ use std::future::Future;
 use std::num::NonZeroUsize;
 use std::panic::Location;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::Context;
 use std::time::{Duration, Instant};
 
@@ -84,6 +84,7 @@ pub use self::unobserved::Unobserved;
 pub(crate) use self::sleep::present;
 #[cfg(feature = "http")]
 pub(crate) use self::sleep::wall_clock;
+pub(crate) use self::spawner::Drives;
 pub(crate) use self::unobserved::{Hook, print_unobserved, report_unobserved};
 
 #[cfg(not(any(feature = "async-std", feature = "smol")))]
@@ -255,9 +256,13 @@ impl Runtime {
         quiet(|| (self.inner.unobserved)(unobserved));
     }
 
-    /// Starts a task that has no handle. `task` never unwinds.
-    pub(crate) fn spawn_driver(&self, task: BoxFuture<'static, ()>) {
-        self.inner.spawner.spawn(task);
+    /// Starts a driver of a group. `task` never unwinds.
+    pub(crate) fn spawn_driver(&self, task: BoxFuture<'static, ()>, drives: Weak<dyn Drives>) {
+        self.inner.spawner.spawn_driver(task, drives);
+    }
+
+    pub(crate) fn watches_groups(&self) -> bool {
+        self.inner.spawner.watches_groups()
     }
 
     pub(crate) fn should_yield(&self) -> bool {

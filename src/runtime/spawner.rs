@@ -2,6 +2,7 @@ use std::future::Future;
 use std::num::NonZeroUsize;
 use std::panic::Location;
 use std::pin::Pin;
+use std::sync::Weak;
 use std::task::Context;
 
 use futures_core::future::BoxFuture;
@@ -34,6 +35,13 @@ pub trait Spawner: Send + Sync + 'static {
     #[doc(hidden)]
     fn spawn_at(&self, task: BoxFuture<'static, ()>, caller: &'static Location<'static>) {
         let _ = caller;
+        self.spawn(task);
+    }
+
+    /// As [`spawn`](Self::spawn), for a driver of a group, and a spawner that tells what it drives.
+    #[doc(hidden)]
+    fn spawn_driver(&self, task: BoxFuture<'static, ()>, drives: Weak<dyn Drives>) {
+        let _ = drives;
         self.spawn(task);
     }
 
@@ -81,12 +89,25 @@ pub trait Spawner: Send + Sync + 'static {
     #[doc(hidden)]
     fn bump(&self) {}
 
+    /// Whether it makes use of [`choose`](Self::choose), and tells what groups drive.
+    #[doc(hidden)]
+    fn watches_groups(&self) -> bool {
+        false
+    }
+
     /// Which of `ready` children of a group is to be polled next, the oldest being nought.
     #[doc(hidden)]
     fn choose(&self, ready: usize) -> usize {
         let _ = ready;
         0
     }
+}
+
+/// What drivers poll.
+#[doc(hidden)]
+pub trait Drives: Send + Sync {
+    /// The live children of the group: who they are and what they do.
+    fn children(&self) -> Vec<String>;
 }
 
 pub(super) fn available_parallelism() -> NonZeroUsize {

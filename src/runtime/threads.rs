@@ -14,8 +14,9 @@ use crate::task::{CancellationToken, DropGuard, catch, forget_panic};
 ///
 /// For programs without a runtime. The threads start now, and are named `untethered-0` and so on.
 /// They end when the last clone of the [`Runtime`] has been dropped; nobody waits for them, and
-/// the tasks that are left are dropped. A task that holds a clone keeps its runtime running, and
-/// a sleep the thread of the timers.
+/// the tasks that are left are dropped. A task that holds a clone keeps its runtime running, and so
+/// does a [`Group`](crate::group::Group) or a handle of one of its tasks; a sleep keeps the thread
+/// of the timers.
 ///
 /// A timer whose neighbours are a few microseconds away may be up to a millisecond late, to fire
 /// with them. One that is alone fires as soon as the system runs the thread.

@@ -3,6 +3,7 @@
 //! The counts are of the thread that asks: tests run beside each other, each on its own.
 
 mod counter;
+mod group;
 mod memo;
 mod queue;
 mod race;

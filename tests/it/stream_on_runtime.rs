@@ -80,6 +80,27 @@ fn poll<S: Stream + Unpin>(stream: &mut S, waker: &Waker) -> Poll<Option<S::Item
 
 // R2
 #[test]
+fn limit_and_order_may_be_set_after_the_runtime_was_chosen() {
+    let sim = Sim::new();
+    let running = Running::default();
+    let seen = running.clone();
+    let jobs = (0..9).map(move |n| {
+        let running = seen.clone();
+        async move {
+            let _in = running.start();
+            for _ in 0..(9 - n) % 4 {
+                yield_now().await;
+            }
+            n
+        }
+    });
+    let outputs = concurrent(jobs).on(&sim.runtime()).limit(3).ordered();
+    let outputs: Vec<_> = sim.block_on(outputs.into_future());
+    assert_eq!(outputs, [0, 1, 2, 3, 4, 5, 6, 7, 8]);
+    assert_eq!(running.most(), 3);
+}
+
+#[test]
 fn outputs_are_those_of_the_source_and_the_limit_holds() {
     for (threads, limit, n) in [
         (1, 1, 10),

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use async_task::{FallibleTask, Runnable, ScheduleInfo, WithInfo};
@@ -15,6 +15,7 @@ use super::node::{ABORTED, CANCELLED, Node, Ready, STOPS};
 use super::polled::Polled;
 use super::tree::Activity;
 use super::watch::Watch;
+use crate::primitives::atomic::{AtomicBool, Ordering};
 use crate::sync::{AcquireOwned, Limit, OwnedPermit};
 use crate::task::{JoinError, Reason, catch, catch_drop, discard, forget_panic};
 
@@ -143,7 +144,7 @@ where
     let watch = node.watch();
     let parts = (future, verdict, slot, host);
     let added = node.add(who, label, None, watch.clone(), parts, |parts, id| {
-        let (future, verdict, slot, Host { executor, keep }) = parts;
+        let (future, verdict, slot, host) = parts;
         let child = Plain {
             future: Some(future),
             verdict,
@@ -151,9 +152,9 @@ where
             node: Some(node.clone()),
             id,
             watch: watch.clone(),
-            _host: keep,
+            _stays: host.stay(),
         };
-        let (runnable, task) = run_on(executor, watch, child);
+        let (runnable, task) = run_on(host, watch, child);
         (runnable.waker(), (runnable, task))
     });
     match added {
@@ -165,9 +166,9 @@ where
     }
 }
 
-/// A task that `executor` polls whenever it is woken.
+/// A task that is polled by the drivers of `host` whenever it is woken.
 pub(super) fn run_on<F>(
-    executor: Arc<Executor<Ready>>,
+    host: Host,
     watch: Option<Arc<Watch>>,
     future: F,
 ) -> (Runnable, FallibleTask<F::Output>)
@@ -179,49 +180,78 @@ where
         if let Some(watch) = &watch {
             watch.woken();
         }
-        executor.push(Ready(runnable), info.woken_while_running);
+        host.push(runnable, info.woken_while_running);
     });
     let (runnable, task) = async_task::Builder::new().spawn(move |()| future, schedule);
     (runnable, task.fallible())
 }
 
-/// Where a child runs: with all others, or as a task of the runtime of its own.
-pub(super) struct Host {
-    pub(super) executor: Arc<Executor<Ready>>,
-    /// Keeps the executor of an isolated child going for as long as it lives.
-    pub(super) keep: Option<Arc<Solo>>,
+/// Where a child runs.
+pub(super) enum Host {
+    /// With all others of its group and those above.
+    Group(Arc<Node>),
+    /// As a task of the runtime of its own.
+    Alone(Arc<Solo>),
 }
 
-/// The owner of an executor with a single child.
+/// The executor of a single child.
 pub(super) struct Solo {
     node: Arc<Node>,
+    executor: Executor<Ready>,
+    alive: AtomicBool,
 }
+
+/// Keeps the driver of a child that runs alone for as long as the child lives.
+pub(super) struct Stay(Arc<Solo>);
 
 impl Host {
     pub(super) fn of(node: &Arc<Node>, isolated: bool) -> Self {
         if !isolated {
-            return Self {
-                executor: node.executor.clone(),
-                keep: None,
-            };
+            return Self::Group(node.clone());
         }
-        let solo = Arc::new(Solo { node: node.clone() });
-        let owner = Arc::downgrade(&solo) as Weak<dyn Owner>;
-        Self {
-            executor: Arc::new(Executor::new(node.runtime().clone(), owner, Some(1))),
-            keep: Some(solo),
+        Self::Alone(Arc::new(Solo {
+            node: node.clone(),
+            executor: Executor::new(node.runtime().clone(), Some(1)),
+            alive: AtomicBool::new(true),
+        }))
+    }
+
+    pub(super) fn stay(&self) -> Option<Stay> {
+        match self {
+            Self::Group(_) => None,
+            Self::Alone(solo) => Some(Stay(solo.clone())),
+        }
+    }
+
+    fn push(&self, child: Runnable, again: bool) {
+        match self {
+            Self::Group(node) => node.push(child, again),
+            Self::Alone(solo) => solo.executor.push(solo, Ready(child), again),
         }
     }
 }
 
+impl Drop for Stay {
+    fn drop(&mut self) {
+        self.0.alive.store(false, Ordering::Release);
+        // Where the child is dropped elsewhere than by its driver, that is parked.
+        self.0.executor.last_child_gone();
+    }
+}
+
 impl Owner for Solo {
-    fn has_children(&self) -> bool {
-        // It is held by the child only.
-        true
+    type Job = Ready;
+
+    fn executor(&self) -> &Executor<Ready> {
+        &self.executor
     }
 
-    fn runtime_gone(self: Arc<Self>) {
-        self.node.clone().runtime_gone();
+    fn has_children(&self) -> bool {
+        self.alive.load(Ordering::Acquire)
+    }
+
+    fn runtime_gone(self: &Arc<Self>) {
+        self.node.runtime_gone();
     }
 }
 
@@ -236,7 +266,7 @@ pin_project! {
         node: Option<Arc<Node>>,
         id: ChildId,
         watch: Option<Arc<Watch>>,
-        _host: Option<Arc<Solo>>,
+        _stays: Option<Stay>,
     }
 
     impl<F: Future, V: Verdict<F::Output>> PinnedDrop for Plain<F, V> {

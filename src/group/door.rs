@@ -153,11 +153,10 @@ impl<E: Send + 'static> Door<E> {
     }
 
     fn slot(&self) -> Slot {
-        if self.node.is_open_to(self.who) {
-            Slot::of(self.node.setup.limit.as_ref())
-        } else {
-            // Not worth a place in the queue.
-            Slot::Free
+        match &self.node.setup.limit {
+            // One that is refused is not worth a place in the queue.
+            Some(limit) if self.node.is_open_to(self.who) => Slot::of(Some(limit)),
+            _ => Slot::Free,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Every order in which drivers can start, park, be called and end, with a stand-in for children.
 
 use std::future::poll_fn;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
 
@@ -46,18 +46,24 @@ impl Sleeper for NoClock {
 
 /// Counts its children; tells who waits when the last is gone.
 struct Children {
-    executor: std::sync::OnceLock<Arc<Executor<Child>>>,
+    executor: Executor<Child>,
     alive: AtomicUsize,
     ran: AtomicUsize,
     waiter: AtomicWaker,
 }
 
 impl Owner for Children {
+    type Job = Child;
+
+    fn executor(&self) -> &Executor<Child> {
+        &self.executor
+    }
+
     fn has_children(&self) -> bool {
         self.alive.load(Ordering::SeqCst) > 0
     }
 
-    fn runtime_gone(self: Arc<Self>) {}
+    fn runtime_gone(self: &Arc<Self>) {}
 }
 
 struct Child {
@@ -80,7 +86,7 @@ impl Job for Child {
 impl Drop for Child {
     fn drop(&mut self) {
         if self.owner.alive.fetch_sub(1, Ordering::SeqCst) == 1 {
-            self.owner.executor().last_child_gone();
+            self.owner.executor.last_child_gone();
             self.owner.waiter.wake();
         }
     }
@@ -88,27 +94,17 @@ impl Drop for Child {
 
 impl Children {
     fn new(drivers: usize, tasks: usize) -> Arc<Self> {
-        let owner = Arc::new(Self {
-            executor: std::sync::OnceLock::new(),
-            alive: AtomicUsize::new(0),
-            ran: AtomicUsize::new(0),
-            waiter: AtomicWaker::new(),
-        });
         let threads = Threads {
             left: AtomicUsize::new(tasks),
         };
-        let executor = Executor::new(
-            Runtime::new(threads, NoClock),
-            Arc::downgrade(&owner) as Weak<dyn Owner>,
-            Some(drivers),
-        );
+        let executor = Executor::new(Runtime::new(threads, NoClock), Some(drivers));
         executor.grow();
-        owner.executor.set(Arc::new(executor)).ok();
-        owner
-    }
-
-    fn executor(&self) -> &Arc<Executor<Child>> {
-        self.executor.get().expect("set when it was made")
+        Arc::new(Self {
+            executor,
+            alive: AtomicUsize::new(0),
+            ran: AtomicUsize::new(0),
+            waiter: AtomicWaker::new(),
+        })
     }
 
     fn spawn(self: &Arc<Self>, spawns: usize) {
@@ -118,7 +114,7 @@ impl Children {
             spawns,
             ran: false,
         };
-        self.executor().push(child, false);
+        self.executor.push(self, child, false);
     }
 
     fn wait(&self) {
@@ -177,7 +173,7 @@ fn what_is_pushed_while_the_only_driver_parks_runs() {
         }));
         // Ends the parked driver, or the model reports that its thread hangs.
         owner.alive.fetch_sub(1, Ordering::SeqCst);
-        owner.executor().last_child_gone();
+        owner.executor.last_child_gone();
     });
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use async_task::{FallibleTask, Runnable};
 use pin_project_lite::pin_project;
 
-use super::child::{Ended, Host, Output, Slot, Solo, Verdict, poll_watched, run_on};
+use super::child::{Ended, Host, Output, Slot, Stay, Verdict, poll_watched, run_on};
 use super::handle::Handle;
 use super::label::{ChildId, Label, Stop, Who};
 use super::node::{CANCELLED, Node, STOPS};
@@ -251,9 +251,9 @@ where
         sleep: None,
         ended: None,
         exit: None,
-        _host: host.keep,
+        _stays: host.stay(),
     };
-    run_on(host.executor, member.watch.clone(), body)
+    run_on(host, member.watch.clone(), body)
 }
 
 /// Puts a task that [`make`] made in the list and starts it.
@@ -291,7 +291,7 @@ pin_project! {
         // Set while the clean-up runs.
         ended: Option<Ended<F::Output>>,
         exit: Option<BoxFuture<'static, ()>>,
-        _host: Option<Arc<Solo>>,
+        _stays: Option<Stay>,
     }
 
     impl<F, V> PinnedDrop for Body<F, V>

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_task::Runnable;
 use slab::Slab;
 
-use super::executor::{Executor, Job};
+use super::executor::{Executor, Job, Owner};
 use super::label::{ChildId, End, Label, Name, Stop, Who};
 use super::member::Member;
 use super::polled::polled_here;
@@ -31,13 +31,19 @@ impl Job for Ready {
 pub(super) struct Node {
     /// `CLOSING`, `CANCELLED`.. Written under the lock of `state`, read by every poll of a child.
     flags: AtomicUsize,
-    /// Shared with all groups below.
-    pub(super) executor: Arc<Executor<Ready>>,
+    runs_on: RunsOn,
     pub(super) setup: Setup,
     pub(super) parent: Option<Parent>,
     /// Set before `CANCELLED` is.
     pub(super) reason: OnceLock<Reason>,
     pub(super) state: Mutex<State>,
+}
+
+/// What polls the children of a group.
+enum RunsOn {
+    /// Its own, which those below share.
+    Own(Executor<Ready>),
+    Root(Arc<Node>),
 }
 
 /// What a builder says about a group.
@@ -98,6 +104,8 @@ pub(super) const ABORTED: usize = 4;
 pub(super) const STOPS: usize = 8;
 /// Nothing is left.
 pub(super) const CLOSED: usize = 16;
+/// Something is left.
+const BUSY: usize = 32;
 
 /// How big an empty list may stay.
 pub(super) const KEPT: usize = 64;
@@ -105,15 +113,13 @@ pub(super) const KEPT: usize = 64;
 impl Node {
     /// A group of its own.
     pub(super) fn root(runtime: &Runtime, setup: Setup) -> Arc<Self> {
-        Arc::new_cyclic(|node: &Weak<Self>| {
-            let executor = Arc::new(Executor::new(runtime.clone(), node.clone(), None));
-            Self::new(executor, setup, None)
-        })
+        let executor = Executor::new(runtime.clone(), None);
+        Arc::new(Self::new(RunsOn::Own(executor), setup, None))
     }
 
     /// A group that was closed before it began, because `parent` took no more.
-    pub(super) fn refused(parent: &Self, setup: Setup) -> Arc<Self> {
-        let node = Self::new(parent.executor.clone(), setup, None);
+    pub(super) fn refused(parent: &Arc<Self>, setup: Setup) -> Arc<Self> {
+        let node = Self::new(RunsOn::Root(parent.top().clone()), setup, None);
         let reason = parent
             .reason()
             .unwrap_or_else(|| Reason::from("its parent is closed"));
@@ -132,21 +138,22 @@ impl Node {
                 None
             } else {
                 state.holds += 1;
+                parent.set(BUSY);
                 Some(Parent {
                     node: parent.clone(),
                     key: state.subgroups.insert(node.clone()),
                 })
             };
             drop(state);
-            Self::new(parent.executor.clone(), setup, place)
+            Self::new(RunsOn::Root(parent.top().clone()), setup, place)
         });
         (!refused).then_some(node)
     }
 
-    fn new(executor: Arc<Executor<Ready>>, setup: Setup, parent: Option<Parent>) -> Self {
+    fn new(runs_on: RunsOn, setup: Setup, parent: Option<Parent>) -> Self {
         Self {
             flags: AtomicUsize::new(0),
-            executor,
+            runs_on,
             setup,
             parent,
             reason: OnceLock::new(),
@@ -167,7 +174,20 @@ impl Node {
     }
 
     pub(super) fn runtime(&self) -> &Runtime {
-        self.executor.runtime()
+        self.executor().runtime()
+    }
+
+    fn top(self: &Arc<Self>) -> &Arc<Self> {
+        match &self.runs_on {
+            RunsOn::Own(_) => self,
+            RunsOn::Root(root) => root,
+        }
+    }
+
+    /// Makes a child ready to be polled. `again` is one that woke itself while it was polled.
+    pub(super) fn push(self: &Arc<Self>, child: Runnable, again: bool) {
+        let top = self.top();
+        top.executor().push(top, Ready(child), again);
     }
 
     pub(super) fn flags(&self) -> usize {
@@ -294,6 +314,9 @@ impl Node {
         if !self.admits(&state, who) {
             return Err(parts);
         }
+        if !state.is_busy() {
+            self.set(BUSY);
+        }
         state.spawned += 1;
         let number = state.spawned;
         let place = state.children.vacant_entry();
@@ -330,7 +353,7 @@ impl Node {
             state.children = Slab::new();
         }
         state.tally.count(end);
-        let left = state.is_busy();
+        let left = self.note_busy(&state);
         drop(state);
         if let Some(ended) = &child.ended {
             ended.cancel("the task has ended");
@@ -339,6 +362,15 @@ impl Node {
         if !left {
             self.emptied();
         }
+    }
+
+    /// Under the lock: says whether anything is left, here and to the drivers.
+    pub(super) fn note_busy(&self, state: &State) -> bool {
+        let busy = state.is_busy();
+        if !busy {
+            self.flags.fetch_and(!BUSY, Ordering::AcqRel);
+        }
+        busy
     }
 
     /// Changes something about a child that is still there.
@@ -476,6 +508,25 @@ impl Node {
 
     pub(super) fn address(&self) -> usize {
         std::ptr::from_ref(self) as usize
+    }
+}
+
+impl Owner for Node {
+    type Job = Ready;
+
+    fn executor(&self) -> &Executor<Ready> {
+        match &self.runs_on {
+            RunsOn::Own(executor) => executor,
+            RunsOn::Root(root) => root.executor(),
+        }
+    }
+
+    fn has_children(&self) -> bool {
+        self.flags() & BUSY != 0
+    }
+
+    fn runtime_gone(self: &Arc<Self>) {
+        self.cancel(&Reason::from("its runtime is gone"), true);
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a group runs for a plain task: one future, dropped when the group is cancelled.
 
 use std::future::Future;
+use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -10,7 +11,7 @@ use pin_project_lite::pin_project;
 
 use super::executor::{Executor, Owner};
 use super::handle::Handle;
-use super::label::{ChildId, End, Label, Who};
+use super::label::{ChildId, End, Who};
 use super::node::{ABORTED, CANCELLED, Node, Ready, STOPS};
 use super::polled::Polled;
 use super::tree::Activity;
@@ -130,7 +131,7 @@ impl Slot {
 pub(super) fn spawn<F, V>(
     node: &Arc<Node>,
     who: Who,
-    label: Label,
+    spawned_at: &'static Location<'static>,
     slot: Slot,
     future: F,
     verdict: V,
@@ -143,7 +144,7 @@ where
     let host = Host::of(node, node.setup.isolated);
     let watch = node.watch();
     let parts = (future, verdict, slot, host);
-    let added = node.add(who, label, None, watch.clone(), parts, |parts, id| {
+    let added = node.add(who, spawned_at, None, watch.clone(), parts, |parts, id| {
         let (future, verdict, slot, host) = parts;
         let child = Plain {
             future: Some(future),

@@ -10,7 +10,7 @@ use slab::Slab;
 use super::executor::Owner;
 use super::member::{self, Member};
 use super::node::{ABORTED, CANCELLED, CLOSED, CLOSING, KEPT, Node, Parent};
-use crate::sync::{Key, Wakers, wake_all};
+use crate::sync::{Key, NeedsClone, Wakers, wake_all};
 use crate::task::{Reason, discard};
 
 impl Node {
@@ -184,22 +184,26 @@ impl Node {
         key: &mut Option<Key>,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
-        let mut state = self.state.lock();
         let flag = if closed { CLOSED } else { CLOSING };
         if self.flags() & flag != 0 {
             return Poll::Ready(());
         }
-        let waiters = state.waiters(closed);
-        let old = match key {
-            Some(key) => waiters.update(key, cx),
-            None => {
-                *key = Some(waiters.push(cx.waker().clone()));
-                None
+        let mut spare = key.is_none().then(|| cx.waker().clone());
+        loop {
+            let mut state = self.state.lock();
+            if self.flags() & flag != 0 {
+                drop(state);
+                discard(spare);
+                return Poll::Ready(());
             }
-        };
-        drop(state);
-        discard(old);
-        Poll::Pending
+            let waiters = state.waiters(closed);
+            let queued = waiters.queue(key, cx.waker(), &mut spare, || ());
+            drop(state);
+            match queued {
+                Ok(_) => return Poll::Pending,
+                Err(NeedsClone) => spare = Some(cx.waker().clone()),
+            }
+        }
     }
 
     pub(super) fn forget_waiter(&self, closed: bool, key: Key) {

@@ -208,7 +208,7 @@ where
     let kept = Some(member.clone());
     let added = node.add(
         who,
-        member.label.clone(),
+        member.label.spawned_at,
         kept,
         member.watch.clone(),
         parts,
@@ -260,7 +260,7 @@ where
 pub(super) fn start(member: &Arc<Member>, runnable: Runnable) {
     let added = member.node.add(
         Who::Hook,
-        member.label.clone(),
+        member.label.spawned_at,
         Some(member.clone()),
         member.watch.clone(),
         (),

@@ -1,5 +1,6 @@
 //! What a group is inside: its children, its place in the tree, and its states.
 
+use std::panic::Location;
 use std::sync::{Arc, OnceLock, Weak};
 use std::task::Waker;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use super::member::Member;
 use super::polled::polled_here;
 use super::report::Tally;
 use super::watch::Watch;
-use crate::primitives::Mutex;
+use crate::primitives::SpinLock;
 use crate::primitives::atomic::{AtomicUsize, Ordering};
 use crate::runtime::Runtime;
 use crate::sync::{Limit, WaitList, wake_all};
@@ -36,7 +37,7 @@ pub(super) struct Node {
     pub(super) parent: Option<Parent>,
     /// Set before `CANCELLED` is.
     pub(super) reason: OnceLock<Reason>,
-    pub(super) state: Mutex<State>,
+    pub(super) state: SpinLock<State>,
 }
 
 /// What polls the children of a group.
@@ -86,12 +87,19 @@ pub(super) struct Child {
     number: u64,
     /// `None` once it was taken to wake the child for good.
     pub(super) waker: Option<Waker>,
-    pub(super) label: Label,
+    spawned_at: &'static Location<'static>,
+    /// Also has the name, where there is one.
+    pub(super) member: Option<Arc<Member>>,
+    pub(super) watch: Option<Arc<Watch>>,
+    asked: Option<Box<Asked>>,
+}
+
+/// What somebody asked of one child alone. Few have it: a child without is half as big.
+#[derive(Default)]
+struct Asked {
     stop: Option<Stop>,
     /// Cancelled when the child has left the list.
     ended: Option<CancellationToken>,
-    pub(super) member: Option<Arc<Member>>,
-    pub(super) watch: Option<Arc<Watch>>,
 }
 
 /// Takes nothing more from outside.
@@ -157,7 +165,7 @@ impl Node {
             setup,
             parent,
             reason: OnceLock::new(),
-            state: Mutex::new(State {
+            state: SpinLock::new(State {
                 children: Slab::new(),
                 spawned: 0,
                 holds: 0,
@@ -304,7 +312,7 @@ impl Node {
     pub(super) fn add<P, R>(
         &self,
         who: Who,
-        label: Label,
+        spawned_at: &'static Location<'static>,
         member: Option<Arc<Member>>,
         watch: Option<Arc<Watch>>,
         parts: P,
@@ -329,11 +337,10 @@ impl Node {
         place.insert(Child {
             number,
             waker: Some(waker),
-            label,
-            stop: None,
-            ended: None,
+            spawned_at,
             member,
             watch,
+            asked: None,
         });
         Ok((id, made))
     }
@@ -343,7 +350,7 @@ impl Node {
         let mut state = self.state.lock();
         let child = state.children.remove(id.key);
         debug_assert_eq!(child.number, id.number);
-        if child.stop.is_some() {
+        if child.stop().is_some() {
             state.stops -= 1;
             if state.stops == 0 {
                 self.flags.fetch_and(!STOPS, Ordering::AcqRel);
@@ -355,7 +362,7 @@ impl Node {
         state.tally.count(end);
         let left = self.note_busy(&state);
         drop(state);
-        if let Some(ended) = &child.ended {
+        if let Some(ended) = child.asked.as_ref().and_then(|asked| asked.ended.as_ref()) {
             ended.cancel("the task has ended");
         }
         discard(child);
@@ -395,13 +402,14 @@ impl Node {
     }
 
     pub(super) fn label_of(&self, id: ChildId) -> Option<Label> {
-        self.with_child(id, |child| child.label.clone())
+        self.with_child(id, |child| child.label())
     }
 
     /// A token that is cancelled once the child has ended.
     pub(super) fn ended(&self, id: ChildId) -> Option<CancellationToken> {
         self.with_child(id, |child| {
             child
+                .asked()
                 .ended
                 .get_or_insert_with(CancellationToken::new)
                 .clone()
@@ -413,7 +421,7 @@ impl Node {
         let own = if flags & STOPS == 0 {
             None
         } else {
-            self.with_child(id, |child| child.stop.clone()).flatten()
+            self.with_child(id, |child| child.stop().cloned()).flatten()
         };
         let group = (flags & CANCELLED != 0).then(|| Stop {
             reason: self.reason(),
@@ -438,7 +446,7 @@ impl Node {
         if child.number != id.number {
             return;
         }
-        match &mut child.stop {
+        match &mut child.asked().stop {
             // The first reason counts.
             Some(first) => first.hard |= stop.hard,
             first => {
@@ -484,7 +492,7 @@ impl Node {
         let mut paths = Vec::new();
         for node in self.tree() {
             let mut labels = Vec::new();
-            node.each_child(|_, child| labels.push(child.label.clone()));
+            node.each_child(|_, child| labels.push(child.label()));
             paths.extend(labels.iter().map(|label| label.path(&node)));
         }
         paths
@@ -527,6 +535,26 @@ impl Owner for Node {
 
     fn runtime_gone(self: &Arc<Self>) {
         self.cancel(&Reason::from("its runtime is gone"), true);
+    }
+}
+
+impl Child {
+    pub(super) fn label(&self) -> Label {
+        match &self.member {
+            Some(member) => member.label.clone(),
+            None => Label {
+                name: None,
+                spawned_at: self.spawned_at,
+            },
+        }
+    }
+
+    fn stop(&self) -> Option<&Stop> {
+        self.asked.as_ref()?.stop.as_ref()
+    }
+
+    fn asked(&mut self) -> &mut Asked {
+        self.asked.get_or_insert_default()
     }
 }
 

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use crate::primitives::Mutex;
+use crate::primitives::{Mutex, SpinLock};
 use crate::sync::wake_all;
 use crate::task::{JoinError, Reason, discard, forget_panic};
 
@@ -92,7 +92,7 @@ impl<T> fmt::Debug for ScopeHandle<T> {
 /// Where a task leaves its result and its handle waits for it.
 pub(super) struct Place<T> {
     panics: Arc<Panics>,
-    state: Mutex<State<T>>,
+    state: SpinLock<State<T>>,
 }
 
 struct State<T> {
@@ -115,7 +115,7 @@ impl<T> Place<T> {
     pub(super) fn new(panics: &Arc<Panics>) -> Arc<Self> {
         Arc::new(Self {
             panics: panics.clone(),
-            state: Mutex::new(State {
+            state: SpinLock::new(State {
                 stage: Stage::Running,
                 held: true,
                 waiter: None,

@@ -98,10 +98,11 @@ impl<E: Send + 'static> Group<E> {
             let mut tasks = Vec::new();
             node.each_child(|_, child| {
                 let look = child.watch.as_ref().map(|watch| watch.look());
+                let label = child.label();
                 tasks.push(TaskInfo {
-                    path: child.label.path_below(&path),
-                    name: child.label.name.clone().map(Name::into_owned),
-                    spawned_at: child.label.spawned_at,
+                    path: label.path_below(&path),
+                    spawned_at: label.spawned_at,
+                    name: label.name.map(Name::into_owned),
                     activity: look.map(|(activity, _)| activity),
                     stats: look.map(|(_, stats)| stats),
                 });

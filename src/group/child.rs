@@ -118,7 +118,16 @@ impl Slot {
         }
     }
 
+    #[inline]
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::Waiting(_) => self.poll_waiting(cx),
+            Self::Free | Self::Held(_) => Poll::Ready(()),
+        }
+    }
+
+    #[cold]
+    fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if let Self::Waiting(wait) = self {
             let permit = std::task::ready!(Pin::new(wait).poll(cx));
             *self = Self::Held(permit);

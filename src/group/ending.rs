@@ -28,6 +28,12 @@ impl Node {
     /// All are marked before any is woken, and those below are woken first.
     pub(super) fn cancel(self: &Arc<Self>, reason: &Reason, hard: bool) {
         let hard = if hard { ABORTED } else { 0 };
+        if self.is_closed() {
+            // Nobody is left to be told, but who holds its token.
+            self.mark(CANCELLED | hard, Some(reason));
+            self.fire_token();
+            return;
+        }
         let below = self.mark_all(CLOSING | CANCELLED | hard, Some(reason));
         for node in below.iter().rev().chain([self]) {
             node.wake_closing();
@@ -55,8 +61,8 @@ impl Node {
             self.reason.get_or_init(|| reason.clone());
         }
         self.set(flags);
+        let mut below: Vec<_> = state.subgroups().collect();
         drop(state);
-        let mut below = self.subgroups();
         // A shield defers a cancel; a group that only closes does not mind.
         below.retain(|node| reason.is_none() || !node.is_shielded());
         below
@@ -79,10 +85,18 @@ impl Node {
         wakers.wake();
     }
 
+    fn fire_token(&self) {
+        let token = self.state.lock().token.clone();
+        if let (Some(token), Some(reason)) = (token, self.reason()) {
+            token.cancel(reason);
+        }
+    }
+
     fn wake_children(self: &Arc<Self>) {
         self.run_hooks();
+        // Before they are polled: a task sees the token fired when it runs next.
+        self.fire_token();
         let mut state = self.state.lock();
-        let token = state.token.clone();
         let mut wakers = Vec::with_capacity(state.children.len());
         for (_, child) in &mut state.children {
             wakers.extend(match child.member {
@@ -92,10 +106,6 @@ impl Node {
             });
         }
         drop(state);
-        // Before they are polled: a task sees the token fired when it runs next.
-        if let (Some(token), Some(reason)) = (token, self.reason()) {
-            token.cancel(reason);
-        }
         wake_all(wakers);
     }
 
@@ -165,7 +175,7 @@ impl Node {
             }
             state.tally.add(&tally);
             state.holds -= 1;
-            let left = above.note_busy(&state);
+            let left = state.is_busy();
             drop(state);
             if left {
                 return;

@@ -141,6 +141,7 @@ impl<J: Job> Executor<J> {
             .get_or_init(|| self.runtime.parallelism().get().min(MOST))
     }
 
+    #[inline]
     fn place(&self, index: usize) -> &Place<J> {
         match index.checked_sub(1) {
             None => &self.first,
@@ -249,8 +250,10 @@ impl<J: Job> Executor<J> {
     }
 
     /// Calls a helper if something was left behind.
+    #[inline]
     fn share(&self, owner: &Arc<impl Owner<Job = J>>, more: bool) {
-        if more {
+        // A driver that is called already has not looked yet.
+        if more && self.word.load(Ordering::SeqCst) & CALLING == 0 {
             self.call(owner, true);
         }
     }
@@ -278,6 +281,8 @@ impl<J: Job> Executor<J> {
     /// Takes half of what another driver has queued: the first to be run, the others to the queue
     /// `own`; says whether there are others.
     fn rob_another(&self, index: usize, own: &Queue<J>) -> Option<(J, bool)> {
+        // As long as there was one driver only, there is nobody to rob.
+        self.others.get()?;
         for (other, queue) in self.queues().skip(1).enumerate() {
             if other == index || queue.is_empty_hint() {
                 continue;

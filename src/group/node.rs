@@ -112,8 +112,6 @@ pub(super) const ABORTED: usize = 4;
 pub(super) const STOPS: usize = 8;
 /// Nothing is left.
 pub(super) const CLOSED: usize = 16;
-/// Something is left.
-const BUSY: usize = 32;
 
 /// How big an empty list may stay.
 pub(super) const KEPT: usize = 64;
@@ -146,7 +144,6 @@ impl Node {
                 None
             } else {
                 state.holds += 1;
-                parent.set(BUSY);
                 Some(Parent {
                     node: parent.clone(),
                     key: state.subgroups.insert(node.clone()),
@@ -256,12 +253,7 @@ impl Node {
     }
 
     pub(super) fn subgroups(&self) -> Vec<Arc<Self>> {
-        let state = self.state.lock();
-        state
-            .subgroups
-            .iter()
-            .filter_map(|(_, node)| node.upgrade())
-            .collect()
+        self.state.lock().subgroups().collect()
     }
 
     /// The names from the root down to this group.
@@ -322,9 +314,6 @@ impl Node {
         if !self.admits(&state, who) {
             return Err(parts);
         }
-        if !state.is_busy() {
-            self.set(BUSY);
-        }
         state.spawned += 1;
         let number = state.spawned;
         let place = state.children.vacant_entry();
@@ -360,7 +349,7 @@ impl Node {
             state.children = Slab::new();
         }
         state.tally.count(end);
-        let left = self.note_busy(&state);
+        let left = state.is_busy();
         drop(state);
         if let Some(ended) = child.asked.as_ref().and_then(|asked| asked.ended.as_ref()) {
             ended.cancel("the task has ended");
@@ -369,15 +358,6 @@ impl Node {
         if !left {
             self.emptied();
         }
-    }
-
-    /// Under the lock: says whether anything is left, here and to the drivers.
-    pub(super) fn note_busy(&self, state: &State) -> bool {
-        let busy = state.is_busy();
-        if !busy {
-            self.flags.fetch_and(!BUSY, Ordering::AcqRel);
-        }
-        busy
     }
 
     /// Changes something about a child that is still there.
@@ -530,7 +510,7 @@ impl Owner for Node {
     }
 
     fn has_children(&self) -> bool {
-        self.flags() & BUSY != 0
+        self.state.lock().is_busy()
     }
 
     fn runtime_gone(self: &Arc<Self>) {
@@ -561,6 +541,11 @@ impl Child {
 impl State {
     pub(super) fn is_busy(&self) -> bool {
         self.holds > 0 || !self.children.is_empty()
+    }
+
+    pub(super) fn subgroups(&self) -> impl Iterator<Item = Arc<Node>> {
+        let nodes = self.subgroups.iter();
+        nodes.filter_map(|(_, node)| node.upgrade())
     }
 
     pub(super) fn waiters(&mut self, closed: bool) -> &mut WaitList {

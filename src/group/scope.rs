@@ -263,6 +263,7 @@ impl<'env, E, K: Kind> Scope<'env, E, K> {
             judge,
             slot: Slot::of(self.shared.limit.as_ref()),
             place: Some(place.clone()),
+            known: false,
             shared: self.shared.clone(),
             spawned_at: Location::caller(),
         };
@@ -279,7 +280,9 @@ impl<'env, E, K: Kind> Scope<'env, E, K> {
             return;
         }
         state.inbox.push_back(child);
-        self.shared.flags.fetch_or(FRESH, Ordering::Release);
+        if !self.shared.has_fresh() {
+            self.shared.flags.fetch_or(FRESH, Ordering::Release);
+        }
         let waker = state.waker.take();
         drop(state);
         wake_all(waker);
@@ -406,6 +409,8 @@ pin_project! {
         slot: Slot,
         // `None` once the outcome is there.
         place: Option<Arc<Place<V>>>,
+        // Whether the place knows whom to wake: that stays the same, as a task stays in its slot.
+        known: bool,
         shared: Arc<Shared<'env, E, K>>,
         spawned_at: &'static Location<'static>,
     }
@@ -459,7 +464,8 @@ impl<F: Future, V, E, K: Kind> Future for Child<'_, F, V, E, K> {
         let (Some(place), Some(future)) = (&*this.place, this.future.as_pin_mut()) else {
             return Poll::Ready(());
         };
-        let outcome = if place.is_stopped(cx) {
+        let known = mem::replace(this.known, true);
+        let outcome = if place.is_stopped(known, cx) {
             None
         } else {
             std::task::ready!(this.slot.poll(cx));

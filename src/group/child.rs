@@ -243,9 +243,8 @@ impl Host {
 
 impl Drop for Stay {
     fn drop(&mut self) {
+        // A child ends in its driver, which looks afterwards, or where there is none any more.
         self.0.alive.store(false, Ordering::Release);
-        // Where the child is dropped elsewhere than by its driver, that is parked.
-        self.0.executor.last_child_gone();
     }
 }
 

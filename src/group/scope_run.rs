@@ -130,8 +130,11 @@ impl<T, E, K: Kind> Future for ScopeRun<'_, T, E, K> {
             }
             // Half of a turn is for those that begin, so that they wait for nobody, and half for
             // those that were woken, so that the ended make room.
-            let may_enter = !this.set.is_spent() && !(woken && this.set.is_half_spent());
-            if may_enter && this.enter_next() {
+            let spent = match woken {
+                true => this.set.is_half_spent(),
+                false => this.set.is_spent(),
+            };
+            if !spent && this.enter_next() {
                 continue;
             }
             match this.set.poll_woken() {

@@ -363,9 +363,11 @@ impl<J: Job> Executor<J> {
 
     /// The runtime dropped a driver that it had polled: its jobs go to another.
     pub(super) fn abandoned(&self, owner: &Arc<impl Owner<Job = J>>, index: usize) {
-        let place = self.place(index);
-        let jobs = mem::take(&mut *place.queue.jobs.lock());
-        place.queue.len.store(0, Ordering::Relaxed);
+        let own = &self.place(index).queue;
+        let mut own_jobs = own.jobs.lock();
+        let jobs = mem::take(&mut *own_jobs);
+        own.note(&own_jobs);
+        drop(own_jobs);
         let mut outside = self.outside.jobs.lock();
         outside.extend(jobs);
         self.outside.note(&outside);

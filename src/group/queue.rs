@@ -9,7 +9,8 @@ use crate::runtime::Runtime;
 
 pub(super) struct Queue<J> {
     pub(super) jobs: SpinLock<VecDeque<J>>,
-    /// How many there are, to pass by an empty queue without its lock. Only a hint.
+    /// How many there are, to pass by an empty queue without its lock. Written under it; who reads
+    /// it must not mind to be late, or fence.
     pub(super) len: AtomicUsize,
 }
 

@@ -38,6 +38,49 @@ impl Variant {
     }
 }
 
+/// What the command line of a bench asks for: `[--rounds N] [--only VARIANT] [WORDS..]`.
+pub struct Asked {
+    pub rounds: usize,
+    only: Option<String>,
+    words: Vec<String>,
+}
+
+impl Asked {
+    pub fn new(rounds: usize) -> Self {
+        let mut asked = Self {
+            rounds,
+            only: None,
+            words: Vec::new(),
+        };
+        let mut args = std::env::args().skip(1);
+        while let Some(arg) = args.next() {
+            match &*arg {
+                "--rounds" => match args.next().and_then(|text| text.parse().ok()) {
+                    Some(number) if number > 0 => asked.rounds = number,
+                    _ => panic!("--rounds takes a number from 1 on"),
+                },
+                "--only" => asked.only = Some(args.next().expect("--only takes a variant")),
+                _ => asked.words.push(arg),
+            }
+        }
+        asked
+    }
+
+    /// Whether the row of this name has all the words.
+    pub fn wants(&self, row: &str) -> bool {
+        let parts: Vec<_> = row.split(' ').collect();
+        self.words.iter().all(|word| parts.contains(&&**word))
+    }
+
+    /// Measures the row, or for a profiler one variant of it.
+    pub fn measure(&self, mut row: Row) {
+        if let Some(only) = &self.only {
+            row.variants.retain(|variant| variant.name == only);
+        }
+        row.measure(self.rounds);
+    }
+}
+
 impl Row {
     /// Times all variants and prints a table: one round to warm up, then `rounds` that count, each
     /// with all variants in turning order; then one run of each to count allocations.

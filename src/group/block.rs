@@ -4,15 +4,19 @@ use std::error::Error;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::panic::resume_unwind;
-use std::pin::pin;
-use std::task::Poll;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
 
 use super::Group;
 use super::builder::{Builder, Parent};
 use super::failure::{BoxError, GroupError, OnFailure};
+use super::node::{CANCELLED, Node};
 use super::reference::GroupRef;
 use super::state::{SelfWait, Wait};
-use crate::task::{Reason, catch, catch_drop, discard};
+use crate::task::{CancelledOwned, Reason, catch, discard};
 
 /// Runs `body` and the tasks it starts; returns when all have ended.
 ///
@@ -89,7 +93,7 @@ impl<E: Send + 'static> Builder<E> {
         let failures = &group.door.failures;
         let node = &group.door.node;
         let ended = match catch(|| body(group.reference())) {
-            Ok(future) => run_body(&group, future).await,
+            Ok(future) => RunBody::new(future, node).await,
             Err(payload) => Ended::Panicked(payload),
         };
         let (value, own) = match ended {
@@ -127,34 +131,75 @@ enum Ended<T, E> {
     Panicked(Box<dyn std::any::Any + Send>),
 }
 
-/// Polls the body until it is done or the group is cancelled.
-async fn run_body<E, F, T, X>(group: &Group<E>, body: F) -> Ended<T, X>
+pin_project! {
+    /// Polls the body until it is done or the group is cancelled.
+    struct RunBody<F> {
+        // `None` once it has been dropped.
+        #[pin]
+        body: Option<F>,
+        node: Arc<Node>,
+        closing: Wait,
+        // Made once the group closes without being cancelled, which a body may outlast.
+        cancelled: Option<CancelledOwned>,
+    }
+}
+
+impl<F> RunBody<F> {
+    fn new(body: F, node: &Arc<Node>) -> Self {
+        Self {
+            body: Some(body),
+            node: node.clone(),
+            closing: Wait::new(node, false),
+            cancelled: None,
+        }
+    }
+
+    fn poll_cancelled(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        if this.closing.poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        if this.node.flags() & CANCELLED != 0 {
+            return Poll::Ready(());
+        }
+        let node = &this.node;
+        let cancelled = this
+            .cancelled
+            .get_or_insert_with(|| node.token().cancelled_owned());
+        Pin::new(cancelled).poll(cx)
+    }
+}
+
+impl<F, T, X> Future for RunBody<F>
 where
-    E: Send + 'static,
     F: Future<Output = Result<T, X>>,
 {
-    let token = group.door.node.token();
-    let mut cancelled = pin!(token.cancelled());
-    let mut body = Box::pin(body);
-    let ended = poll_fn(|cx| {
-        if cancelled.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(None);
-        }
-        match catch(|| body.as_mut().poll(cx)) {
-            Ok(Poll::Ready(result)) => Poll::Ready(Some(Ended::Body(result))),
-            Err(payload) => Poll::Ready(Some(Ended::Panicked(payload))),
-            Ok(Poll::Pending) => Poll::Pending,
-        }
-    })
-    .await;
-    let dropped = catch_drop(body);
-    match (ended, dropped) {
-        (None, dropped) => Ended::Dropped(dropped),
-        (Some(ended), Ok(())) => ended,
-        (Some(ended), Err(payload)) => {
-            discard(ended);
-            Ended::Panicked(payload)
-        }
+    type Output = Ended<T, X>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let cancelled = self.as_mut().poll_cancelled(cx).is_ready();
+        let mut body = self.project().body;
+        let Some(future) = body.as_mut().as_pin_mut() else {
+            unreachable!("it is awaited once");
+        };
+        let ended = if cancelled {
+            None
+        } else {
+            match catch(|| future.poll(cx)) {
+                Ok(Poll::Ready(result)) => Some(Ended::Body(result)),
+                Err(payload) => Some(Ended::Panicked(payload)),
+                Ok(Poll::Pending) => return Poll::Pending,
+            }
+        };
+        let dropped = catch(|| body.set(None));
+        Poll::Ready(match (ended, dropped) {
+            (None, dropped) => Ended::Dropped(dropped),
+            (Some(ended), Ok(())) => ended,
+            (Some(ended), Err(payload)) => {
+                discard(ended);
+                Ended::Panicked(payload)
+            }
+        })
     }
 }
 

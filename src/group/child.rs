@@ -1,8 +1,9 @@
 //! What a group runs for a plain task: one future, dropped when the group is cancelled.
 
 use std::future::Future;
+use std::panic::Location;
 use std::pin::Pin;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use async_task::{FallibleTask, Runnable, ScheduleInfo, WithInfo};
@@ -15,6 +16,8 @@ use super::node::{ABORTED, CANCELLED, Node, Ready, STOPS};
 use super::polled::Polled;
 use super::tree::Activity;
 use super::watch::Watch;
+use crate::primitives::atomic::{AtomicBool, Ordering};
+use crate::runtime::Drives;
 use crate::sync::{AcquireOwned, Limit, OwnedPermit};
 use crate::task::{JoinError, Reason, catch, catch_drop, discard, forget_panic};
 
@@ -116,7 +119,16 @@ impl Slot {
         }
     }
 
+    #[inline]
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::Waiting(_) => self.poll_waiting(cx),
+            Self::Free | Self::Held(_) => Poll::Ready(()),
+        }
+    }
+
+    #[cold]
+    fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if let Self::Waiting(wait) = self {
             let permit = std::task::ready!(Pin::new(wait).poll(cx));
             *self = Self::Held(permit);
@@ -129,7 +141,7 @@ impl Slot {
 pub(super) fn spawn<F, V>(
     node: &Arc<Node>,
     who: Who,
-    label: Label,
+    spawned_at: &'static Location<'static>,
     slot: Slot,
     future: F,
     verdict: V,
@@ -139,11 +151,11 @@ where
     F::Output: Send + 'static,
     V: Verdict<F::Output>,
 {
-    let host = Host::of(node, node.setup.isolated, &label);
+    let host = Host::of(node, node.setup.isolated, || Label::unnamed(spawned_at));
     let watch = node.watch();
     let parts = (future, verdict, slot, host);
-    let added = node.add(who, label, None, watch.clone(), parts, |parts, id| {
-        let (future, verdict, slot, Host { executor, keep }) = parts;
+    let added = node.add(who, spawned_at, None, watch.clone(), parts, |parts, id| {
+        let (future, verdict, slot, host) = parts;
         let child = Plain {
             future: Some(future),
             verdict,
@@ -151,9 +163,9 @@ where
             node: Some(node.clone()),
             id,
             watch: watch.clone(),
-            _host: keep,
+            _stays: host.stay(),
         };
-        let (runnable, task) = run_on(executor, watch, child);
+        let (runnable, task) = run_on(host, watch, child);
         (runnable.waker(), (runnable, task))
     });
     match added {
@@ -165,9 +177,9 @@ where
     }
 }
 
-/// A task that `executor` polls whenever it is woken.
+/// A task that is polled by the drivers of `host` whenever it is woken.
 pub(super) fn run_on<F>(
-    executor: Arc<Executor<Ready>>,
+    host: Host,
     watch: Option<Arc<Watch>>,
     future: F,
 ) -> (Runnable, FallibleTask<F::Output>)
@@ -179,57 +191,85 @@ where
         if let Some(watch) = &watch {
             watch.woken();
         }
-        executor.push(Ready(runnable), info.woken_while_running);
+        host.push(runnable, info.woken_while_running);
     });
     let (runnable, task) = async_task::Builder::new().spawn(move |()| future, schedule);
     (runnable, task.fallible())
 }
 
-/// Where a child runs: with all others, or as a task of the runtime of its own.
-pub(super) struct Host {
-    pub(super) executor: Arc<Executor<Ready>>,
-    /// Keeps the executor of an isolated child going for as long as it lives.
-    pub(super) keep: Option<Arc<Solo>>,
+/// Where a child runs.
+pub(super) enum Host {
+    /// With all others of its group and those above.
+    Group(Arc<Node>),
+    /// As a task of the runtime of its own.
+    Alone(Arc<Solo>),
 }
 
-/// The owner of an executor with a single child.
+/// The executor of a single child.
 pub(super) struct Solo {
     node: Arc<Node>,
     label: Label,
+    executor: Executor<Ready>,
+    alive: AtomicBool,
 }
 
+/// Keeps the driver of a child that runs alone for as long as the child lives.
+pub(super) struct Stay(Arc<Solo>);
+
 impl Host {
-    pub(super) fn of(node: &Arc<Node>, isolated: bool, label: &Label) -> Self {
+    pub(super) fn of(node: &Arc<Node>, isolated: bool, label: impl FnOnce() -> Label) -> Self {
         if !isolated {
-            return Self {
-                executor: node.executor.clone(),
-                keep: None,
-            };
+            return Self::Group(node.clone());
         }
-        let solo = Arc::new(Solo {
+        Self::Alone(Arc::new(Solo {
             node: node.clone(),
-            label: label.clone(),
-        });
-        let owner = Arc::downgrade(&solo) as Weak<dyn Owner>;
-        Self {
-            executor: Arc::new(Executor::new(node.runtime().clone(), owner, Some(1))),
-            keep: Some(solo),
+            label: label(),
+            executor: Executor::new(node.runtime().clone(), Some(1)),
+            alive: AtomicBool::new(true),
+        }))
+    }
+
+    pub(super) fn stay(&self) -> Option<Stay> {
+        match self {
+            Self::Group(_) => None,
+            Self::Alone(solo) => Some(Stay(solo.clone())),
         }
+    }
+
+    fn push(&self, child: Runnable, again: bool) {
+        match self {
+            Self::Group(node) => node.push(child, again),
+            Self::Alone(solo) => solo.executor.push(solo, Ready(child), again),
+        }
+    }
+}
+
+impl Drop for Stay {
+    fn drop(&mut self) {
+        // A child ends in its driver, which looks afterwards, or where there is none any more.
+        self.0.alive.store(false, Ordering::Release);
+    }
+}
+
+impl Drives for Solo {
+    fn children(self: Arc<Self>) -> Vec<String> {
+        vec![format!("{}, isolated", self.label.line(&self.node.path()))]
     }
 }
 
 impl Owner for Solo {
+    type Job = Ready;
+
+    fn executor(&self) -> &Executor<Ready> {
+        &self.executor
+    }
+
     fn has_children(&self) -> bool {
-        // It is held by the child only.
-        true
+        self.alive.load(Ordering::Acquire)
     }
 
-    fn children(self: Arc<Self>) -> Vec<String> {
-        vec![format!("{}, isolated", self.label.line(&self.node.path()))]
-    }
-
-    fn runtime_gone(self: Arc<Self>) {
-        self.node.clone().runtime_gone();
+    fn runtime_gone(self: &Arc<Self>) {
+        self.node.runtime_gone();
     }
 }
 
@@ -244,7 +284,7 @@ pin_project! {
         node: Option<Arc<Node>>,
         id: ChildId,
         watch: Option<Arc<Watch>>,
-        _host: Option<Arc<Solo>>,
+        _stays: Option<Stay>,
     }
 
     impl<F: Future, V: Verdict<F::Output>> PinnedDrop for Plain<F, V> {

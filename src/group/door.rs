@@ -68,8 +68,8 @@ impl<E: Send + 'static> Door<E> {
         V: Verdict<F::Output>,
     {
         let slot = self.slot();
-        let label = Options::new(None).label;
-        match child::spawn(&self.node, self.who, label, slot, future, verdict) {
+        let caller = Location::caller();
+        match child::spawn(&self.node, self.who, caller, slot, future, verdict) {
             Ok(handle) => handle,
             Err(future) => self.refuse(future),
         }
@@ -111,8 +111,8 @@ impl<E: Send + 'static> Door<E> {
                 None => return Err(TrySpawnError::Full(future)),
             },
         };
-        let label = Options::new(None).label;
-        child::spawn(&self.node, self.who, label, slot, future, ToHandle)
+        let caller = Location::caller();
+        child::spawn(&self.node, self.who, caller, slot, future, ToHandle)
             .map_err(TrySpawnError::Closed)
     }
 
@@ -125,7 +125,7 @@ impl<E: Send + 'static> Door<E> {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let label = Options::new(None).label;
+        let caller = Location::caller();
         let slot = match &self.node.setup.limit {
             None => Slot::Free,
             Some(limit) => {
@@ -141,7 +141,7 @@ impl<E: Send + 'static> Door<E> {
                 }
             }
         };
-        child::spawn(&self.node, self.who, label, slot, future, ToHandle)
+        child::spawn(&self.node, self.who, caller, slot, future, ToHandle)
             .map_err(TrySpawnError::Closed)
     }
 
@@ -153,11 +153,10 @@ impl<E: Send + 'static> Door<E> {
     }
 
     fn slot(&self) -> Slot {
-        if self.node.is_open_to(self.who) {
-            Slot::of(self.node.setup.limit.as_ref())
-        } else {
-            // Not worth a place in the queue.
-            Slot::Free
+        match &self.node.setup.limit {
+            // One that is refused is not worth a place in the queue.
+            Some(limit) if self.node.is_open_to(self.who) => Slot::of(Some(limit)),
+            _ => Slot::Free,
         }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use super::executor::{Executor, Job, Rest};
+use super::executor::{Job, Owner, Rest};
 use crate::runtime::Runtime;
 
 /// After so many polls a driver yields to the other tasks of the runtime.
@@ -26,8 +26,8 @@ pub(super) fn polling_here() -> Option<(usize, usize)> {
 }
 
 /// The task of the runtime that polls children.
-pub(super) struct Driver<J: Job> {
-    executor: Arc<Executor<J>>,
+pub(super) struct Driver<O: Owner> {
+    owner: Arc<O>,
     index: usize,
     polled: bool,
     ended: bool,
@@ -35,10 +35,10 @@ pub(super) struct Driver<J: Job> {
     turn: u32,
 }
 
-impl<J: Job> Driver<J> {
-    pub(super) fn new(executor: Arc<Executor<J>>, index: usize) -> Self {
+impl<O: Owner> Driver<O> {
+    pub(super) fn new(owner: Arc<O>, index: usize) -> Self {
         Self {
-            executor,
+            owner,
             index,
             polled: false,
             ended: false,
@@ -47,9 +47,9 @@ impl<J: Job> Driver<J> {
     }
 }
 
-impl<J: Job> Unpin for Driver<J> {}
+impl<O: Owner> Unpin for Driver<O> {}
 
-impl<J: Job> Future for Driver<J> {
+impl<O: Owner> Future for Driver<O> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -58,13 +58,14 @@ impl<J: Job> Future for Driver<J> {
             return Poll::Ready(());
         }
         this.polled = true;
-        let executor = &this.executor;
+        let owner = &this.owner;
+        let executor = owner.executor();
         executor.begin(this.index);
         let _here = Here::enter(executor.address(), this.index);
         let mut batch = Batch::default();
         loop {
-            let Some(job) = executor.take(this.index, &mut this.turn) else {
-                match executor.rest(this.index, cx) {
+            let Some(job) = executor.take(owner, this.index, &mut this.turn) else {
+                match executor.rest(owner, this.index, cx) {
                     Rest::Work => continue,
                     Rest::Parked => return Poll::Pending,
                     Rest::Ended => {
@@ -82,15 +83,16 @@ impl<J: Job> Future for Driver<J> {
     }
 }
 
-impl<J: Job> Drop for Driver<J> {
+impl<O: Owner> Drop for Driver<O> {
     fn drop(&mut self) {
         if self.ended {
             return;
         }
+        let executor = self.owner.executor();
         if self.polled {
-            self.executor.abandoned(self.index);
+            executor.abandoned(&self.owner, self.index);
         } else {
-            self.executor.die();
+            executor.die(&self.owner);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Every order in which drivers can start, park, be called and end, with a stand-in for children.
 
 use std::future::poll_fn;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
@@ -11,7 +11,7 @@ use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 
 use super::executor::{Executor, Job, Owner};
-use crate::runtime::{BoxFuture, Runtime, Sleeper, Spawner};
+use crate::runtime::{BoxFuture, Drives, Runtime, Sleeper, Spawner};
 
 /// A thread of the model for each task. Takes `left` tasks and drops those that come after.
 struct Threads {
@@ -59,7 +59,7 @@ impl Sleeper for NoClock {
 
 /// Counts its children; tells who waits when the last is gone.
 struct Children {
-    executor: std::sync::OnceLock<Arc<Executor<Child>>>,
+    executor: Executor<Child>,
     alive: AtomicUsize,
     ran: AtomicUsize,
     waiter: AtomicWaker,
@@ -67,19 +67,27 @@ struct Children {
     parked: Mutex<Option<Vec<Child>>>,
 }
 
+impl Drives for Children {
+    fn children(self: Arc<Self>) -> Vec<String> {
+        Vec::new()
+    }
+}
+
 impl Owner for Children {
+    type Job = Child;
+
+    fn executor(&self) -> &Executor<Child> {
+        &self.executor
+    }
+
     fn has_children(&self) -> bool {
         self.alive.load(Ordering::SeqCst) > 0
     }
 
-    fn children(self: Arc<Self>) -> Vec<String> {
-        Vec::new()
-    }
-
-    fn runtime_gone(self: Arc<Self>) {
+    fn runtime_gone(self: &Arc<Self>) {
         let parked = self.parked.lock().unwrap().take();
         for child in parked.into_iter().flatten() {
-            self.executor().push(child, false);
+            self.executor.push(self, child, false);
         }
     }
 }
@@ -115,7 +123,7 @@ impl Job for Child {
 impl Drop for Child {
     fn drop(&mut self) {
         if self.owner.alive.fetch_sub(1, Ordering::SeqCst) == 1 {
-            self.owner.executor().last_child_gone();
+            self.owner.executor.last_child_gone();
             self.owner.waiter.wake();
         }
     }
@@ -127,29 +135,19 @@ impl Children {
     }
 
     fn on(drivers: usize, tasks: usize, ends: bool) -> Arc<Self> {
-        let owner = Arc::new(Self {
-            executor: std::sync::OnceLock::new(),
-            alive: AtomicUsize::new(0),
-            ran: AtomicUsize::new(0),
-            waiter: AtomicWaker::new(),
-            parked: Mutex::new(Some(Vec::new())),
-        });
         let threads = Threads {
             left: AtomicUsize::new(tasks),
             ends,
         };
-        let executor = Executor::new(
-            Runtime::new(threads, NoClock),
-            Arc::downgrade(&owner) as Weak<dyn Owner>,
-            Some(drivers),
-        );
+        let executor = Executor::new(Runtime::new(threads, NoClock), Some(drivers));
         executor.grow();
-        owner.executor.set(Arc::new(executor)).ok();
-        owner
-    }
-
-    fn executor(&self) -> &Arc<Executor<Child>> {
-        self.executor.get().expect("set when it was made")
+        Arc::new(Self {
+            executor,
+            alive: AtomicUsize::new(0),
+            ran: AtomicUsize::new(0),
+            waiter: AtomicWaker::new(),
+            parked: Mutex::new(Some(Vec::new())),
+        })
     }
 
     fn spawn(self: &Arc<Self>, spawns: usize) {
@@ -163,7 +161,7 @@ impl Children {
             spawns,
             parks,
         };
-        self.executor().push(child, false);
+        self.executor.push(self, child, false);
     }
 
     fn wait(&self) {
@@ -226,7 +224,7 @@ fn what_is_pushed_while_the_only_driver_parks_runs() {
         }));
         // Ends the parked driver, or the model reports that its thread hangs.
         owner.alive.fetch_sub(1, Ordering::SeqCst);
-        owner.executor().last_child_gone();
+        owner.executor.last_child_gone();
     });
 }
 

@@ -7,15 +7,14 @@ use slab::Slab;
 
 use super::executor::Owner;
 use super::node::{ABORTED, CANCELLED, CLOSED, CLOSING, KEPT, Node, Parent};
-use super::tree;
-use crate::sync::{Key, wake_all};
+use crate::sync::{Key, NeedsClone, Wakers, wake_all};
 use crate::task::{Reason, discard};
 
 impl Node {
     /// Takes nothing more from outside, in this group and all below. Running tasks go on.
     pub(super) fn close(self: &Arc<Self>) {
-        let tree = self.tree_marked(CLOSING, None);
-        for node in tree.iter().rev() {
+        let below = self.mark_all(CLOSING, None);
+        for node in below.iter().rev().chain([self]) {
             node.wake_closing();
             node.settle();
         }
@@ -26,31 +25,44 @@ impl Node {
     /// All are marked before any is woken, and those below are woken first.
     pub(super) fn cancel(self: &Arc<Self>, reason: &Reason, hard: bool) {
         let hard = if hard { ABORTED } else { 0 };
-        let tree = self.tree_marked(CLOSING | CANCELLED | hard, Some(reason));
-        for node in tree.iter().rev() {
+        if self.is_closed() {
+            // Nobody is left to be told, but who holds its token.
+            self.mark(CANCELLED | hard, Some(reason));
+            self.fire_token();
+            return;
+        }
+        let below = self.mark_all(CLOSING | CANCELLED | hard, Some(reason));
+        for node in below.iter().rev().chain([self]) {
             node.wake_closing();
             node.wake_children();
             node.settle();
         }
     }
 
-    /// Marks this group and those below that no shield covers, each before those below it.
-    fn tree_marked(self: &Arc<Self>, flags: usize, reason: Option<&Reason>) -> Vec<Arc<Self>> {
-        let mut tree = vec![self.clone()];
+    /// Marks this group and those below that no shield covers. Gives those below, each before
+    /// those below it.
+    fn mark_all(self: &Arc<Self>, flags: usize, reason: Option<&Reason>) -> Vec<Arc<Self>> {
+        let mut below = self.mark(flags, reason);
         let mut next = 0;
-        while let Some(node) = tree.get(next).cloned() {
-            let state = node.state.lock();
-            if let Some(reason) = reason {
-                node.reason.get_or_init(|| reason.clone());
-            }
-            node.set(flags);
-            drop(state);
-            // A shield defers a cancel; a group that only closes does not mind.
-            let below = node.subgroups().into_iter();
-            tree.extend(below.filter(|node| reason.is_none() || !node.is_shielded()));
+        while let Some(node) = below.get(next).cloned() {
+            below.extend(node.mark(flags, reason));
             next += 1;
         }
-        tree
+        below
+    }
+
+    /// Marks this group alone, and gives the ones to be marked with it.
+    fn mark(&self, flags: usize, reason: Option<&Reason>) -> Vec<Arc<Self>> {
+        let state = self.state.lock();
+        if let Some(reason) = reason {
+            self.reason.get_or_init(|| reason.clone());
+        }
+        self.set(flags);
+        let mut below: Vec<_> = state.subgroups().collect();
+        drop(state);
+        // A shield defers a cancel; a group that only closes does not mind.
+        below.retain(|node| reason.is_none() || !node.is_shielded());
+        below
     }
 
     fn is_shielded(&self) -> bool {
@@ -61,19 +73,27 @@ impl Node {
     }
 
     fn wake_closing(&self) {
-        let mut wakers = Vec::new();
+        let mut wakers = Wakers::default();
         let mut state = self.state.lock();
         while let Some(waker) = state.closing.serve_first() {
             wakers.extend(waker);
         }
         drop(state);
-        wake_all(wakers);
+        wakers.wake();
+    }
+
+    fn fire_token(&self) {
+        let token = self.state.lock().token.clone();
+        if let (Some(token), Some(reason)) = (token, self.reason()) {
+            token.cancel(reason);
+        }
     }
 
     fn wake_children(self: &Arc<Self>) {
         self.run_hooks();
+        // Before they are polled: a task sees the token fired when it runs next.
+        self.fire_token();
         let mut state = self.state.lock();
-        let token = state.token.clone();
         let mut wakers = Vec::with_capacity(state.children.len());
         for (_, child) in &mut state.children {
             wakers.extend(match child.member {
@@ -83,17 +103,13 @@ impl Node {
             });
         }
         drop(state);
-        // Before they are polled: a task sees the token fired when it runs next.
-        if let (Some(token), Some(reason)) = (token, self.reason()) {
-            token.cancel(reason);
-        }
         wake_all(wakers);
     }
 
     /// The last child or hold has gone.
     pub(super) fn emptied(self: &Arc<Self>) {
         if self.parent.is_none() {
-            self.executor.last_child_gone();
+            self.executor().last_child_gone();
         }
         if self.flags() & CLOSING != 0 {
             self.settle();
@@ -117,14 +133,14 @@ impl Node {
             }
             let mut state = state;
             node.set(CLOSED);
-            let mut wakers = Vec::new();
+            let mut wakers = Wakers::default();
             while let Some(waker) = state.closed.serve_first() {
                 wakers.extend(waker);
             }
             let deadline = state.deadline.take();
             let tally = state.tally.clone();
             drop(state);
-            wake_all(wakers);
+            wakers.wake();
             drop(deadline);
             let Some(Parent { node: above, key }) = &node.parent else {
                 return;
@@ -145,7 +161,7 @@ impl Node {
                 return;
             }
             if above.parent.is_none() {
-                above.executor.last_child_gone();
+                above.executor().last_child_gone();
             }
             node = above;
         }
@@ -158,40 +174,30 @@ impl Node {
         key: &mut Option<Key>,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
-        let mut state = self.state.lock();
         let flag = if closed { CLOSED } else { CLOSING };
         if self.flags() & flag != 0 {
             return Poll::Ready(());
         }
-        let waiters = state.waiters(closed);
-        let old = match key {
-            Some(key) => waiters.update(key, cx),
-            None => {
-                *key = Some(waiters.push(cx.waker().clone()));
-                None
+        let mut spare = key.is_none().then(|| cx.waker().clone());
+        loop {
+            let mut state = self.state.lock();
+            if self.flags() & flag != 0 {
+                drop(state);
+                discard(spare);
+                return Poll::Ready(());
             }
-        };
-        drop(state);
-        discard(old);
-        Poll::Pending
+            let waiters = state.waiters(closed);
+            let queued = waiters.queue(key, cx.waker(), &mut spare, || ());
+            drop(state);
+            match queued {
+                Ok(_) => return Poll::Pending,
+                Err(NeedsClone) => spare = Some(cx.waker().clone()),
+            }
+        }
     }
 
     pub(super) fn forget_waiter(&self, closed: bool, key: Key) {
         let removed = self.state.lock().waiters(closed).remove(key);
         discard(removed.waker);
-    }
-}
-
-impl Owner for Node {
-    fn has_children(&self) -> bool {
-        self.state.lock().is_busy()
-    }
-
-    fn children(self: Arc<Self>) -> Vec<String> {
-        tree::lines(&self)
-    }
-
-    fn runtime_gone(self: Arc<Self>) {
-        self.cancel(&Reason::from("its runtime is gone"), true);
     }
 }

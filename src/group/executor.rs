@@ -22,22 +22,23 @@ pub(super) trait Job: Send + 'static {
     fn run(self);
 }
 
-/// Whose children an [`Executor`] runs.
-pub(super) trait Owner: Send + Sync + 'static {
-    /// Whether a driver has to stay.
+/// Who has an [`Executor`] for its children. Drivers hold it.
+pub(super) trait Owner: Drives + 'static {
+    type Job: Job;
+
+    fn executor(&self) -> &Executor<Self::Job>;
+
+    /// Whether a driver has to stay. Asked after a fence, with which the end of the last child
+    /// must pair: [`Executor::last_child_gone`].
     fn has_children(&self) -> bool;
 
-    /// The live children, for reports.
-    fn children(self: Arc<Self>) -> Vec<String>;
-
     /// The runtime is gone: whatever is pushed from now on is dropped.
-    fn runtime_gone(self: Arc<Self>);
+    fn runtime_gone(self: &Arc<Self>);
 }
 
 /// The queues of what is ready, and who takes from them.
 pub(super) struct Executor<J> {
     runtime: Runtime,
-    owner: Weak<dyn Owner>,
     /// `CALLING`, `DEAD`, `CLEARING`, and for each driver whether it exists and whether it is parked.
     word: AtomicUsize,
     /// What was made ready elsewhere than in a driver.
@@ -78,11 +79,10 @@ const LOOT: usize = 32;
 
 impl<J: Job> Executor<J> {
     /// At most `most` drivers; by default as many as the runtime runs at once.
-    pub(super) fn new(runtime: Runtime, owner: Weak<dyn Owner>, most: Option<usize>) -> Self {
+    pub(super) fn new(runtime: Runtime, most: Option<usize>) -> Self {
         Self {
             watched: runtime.watches_groups(),
             runtime,
-            owner,
             word: AtomicUsize::new(0),
             outside: Queue::new(),
             first: Place::new(),
@@ -100,17 +100,20 @@ impl<J: Job> Executor<J> {
     }
 
     /// Makes `job` ready to run. `again` is one that woke itself while it was polled.
-    pub(super) fn push(self: &Arc<Self>, job: J, again: bool) {
+    pub(super) fn push(&self, owner: &Arc<impl Owner<Job = J>>, job: J, again: bool) {
         let polled = polling_here();
         let here = polled.filter(|(executor, _)| *executor == self.address());
         match here {
             Some((_, index)) => self.place(index).queue.push(job),
             None => self.outside.push(job),
         }
+        // With the fence in `has_work`: either a driver that parks or ends sees the job, or we see
+        // what it wrote to the word.
+        fence(Ordering::SeqCst);
         // A child that only woke itself is served by the driver that polls it.
         if !(again && here.is_some()) {
             // Any driver may be about to block its thread, that of an isolated child above all.
-            self.call(polled.is_some());
+            self.call(owner, polled.is_some());
         }
         // After the push: whoever set the flag before it has emptied the queues already.
         if self.word.load(Ordering::SeqCst) & DEAD != 0 {
@@ -147,6 +150,7 @@ impl<J: Job> Executor<J> {
             .get_or_init(|| self.runtime.parallelism().get().min(MOST))
     }
 
+    #[inline]
     fn place(&self, index: usize) -> &Place<J> {
         match index.checked_sub(1) {
             None => &self.first,
@@ -165,14 +169,15 @@ impl<J: Job> Executor<J> {
         std::iter::once(&self.outside).chain(places.map(|place| &place.queue))
     }
 
-    /// Whether anything is queued. Goes by the locks, not by the hints: whoever pushes after this
-    /// look sees what we wrote to the word before it.
+    /// Whether anything is queued. Whoever pushes what this does not see, sees what we wrote to
+    /// the word before it.
     fn has_work(&self) -> bool {
-        self.queues().any(|queue| !queue.jobs.lock().is_empty())
+        fence(Ordering::SeqCst);
+        self.queues().any(|queue| !queue.is_empty_hint())
     }
 
     /// Gets one more driver to look, unless all are at work or one is on its way.
-    fn call(self: &Arc<Self>, from_driver: bool) {
+    fn call(&self, owner: &Arc<impl Owner<Job = J>>, from_driver: bool) {
         let mut word = self.word.load(Ordering::SeqCst);
         loop {
             if word & (CALLING | DEAD) != 0 {
@@ -200,8 +205,8 @@ impl<J: Job> Executor<J> {
                     break;
                 }
                 Ok(_) => {
-                    let driver = Box::pin(Driver::new(self.clone(), index));
-                    let drives: Weak<Self> = Arc::downgrade(self);
+                    let driver = Box::pin(Driver::new(owner.clone(), index));
+                    let drives = Arc::downgrade(owner) as Weak<dyn Drives>;
                     self.runtime.spawn_driver(driver, drives);
                     break;
                 }
@@ -220,11 +225,16 @@ impl<J: Job> Executor<J> {
     }
 
     /// The next job for driver `index`.
-    pub(super) fn take(self: &Arc<Self>, index: usize, turn: &mut u32) -> Option<J> {
+    pub(super) fn take(
+        &self,
+        owner: &Arc<impl Owner<Job = J>>,
+        index: usize,
+        turn: &mut u32,
+    ) -> Option<J> {
         *turn = turn.wrapping_add(1);
         if *turn % OUTSIDE_EVERY == 0 {
             if let Some((job, more)) = self.outside.pop(&self.runtime) {
-                self.share(more);
+                self.share(owner, more);
                 return Some(job);
             }
         }
@@ -234,27 +244,31 @@ impl<J: Job> Executor<J> {
             self.fetch_outside(own);
         }
         if let Some((job, more)) = own.pop(&self.runtime) {
-            self.share(more);
+            self.share(owner, more);
             return Some(job);
         }
         // A single one need not go through our queue.
         if self.outside.len.load(Ordering::Relaxed) > 1 {
             self.fetch_outside(own);
         } else if let Some((job, more)) = self.outside.pop(&self.runtime) {
-            self.share(more);
+            self.share(owner, more);
             return Some(job);
         } else {
-            self.rob_another(index, own);
+            let (job, more) = self.rob_another(index, own)?;
+            self.share(owner, more);
+            return Some(job);
         }
         let (job, more) = own.pop(&self.runtime)?;
-        self.share(more);
+        self.share(owner, more);
         Some(job)
     }
 
     /// Calls a helper if something was left behind.
-    fn share(self: &Arc<Self>, more: bool) {
-        if more {
-            self.call(true);
+    #[inline]
+    fn share(&self, owner: &Arc<impl Owner<Job = J>>, more: bool) {
+        // A driver that is called already has not looked yet.
+        if more && self.word.load(Ordering::SeqCst) & CALLING == 0 {
+            self.call(owner, true);
         }
     }
 
@@ -278,69 +292,74 @@ impl<J: Job> Executor<J> {
         own.note(&own_jobs);
     }
 
-    /// Moves half of what another driver has queued to the queue `own`.
-    fn rob_another(&self, index: usize, own: &Queue<J>) {
+    /// Takes half of what another driver has queued: the first to be run, the others to the queue
+    /// `own`; says whether there are others.
+    fn rob_another(&self, index: usize, own: &Queue<J>) -> Option<(J, bool)> {
+        // As long as there was one driver only, there is nobody to rob.
+        self.others.get()?;
         for (other, queue) in self.queues().skip(1).enumerate() {
             if other == index || queue.is_empty_hint() {
                 continue;
             }
             let mut jobs = queue.jobs.lock();
             let count = jobs.len().div_ceil(2).min(LOOT);
-            let loot: VecDeque<J> = jobs.drain(..count).collect();
+            let Some(first) = jobs.pop_front() else {
+                continue;
+            };
+            let others: VecDeque<J> = jobs.drain(..count - 1).collect();
             queue.note(&jobs);
             drop(jobs);
-            if count > 0 {
+            let more = !others.is_empty();
+            if more {
                 let mut jobs = own.jobs.lock();
-                jobs.extend(loot);
+                jobs.extend(others);
                 own.note(&jobs);
-                return;
             }
+            return Some((first, more));
         }
+        None
     }
 
     /// Driver `index` has nothing to do: parks it or ends it, unless something came meanwhile.
-    pub(super) fn rest(self: &Arc<Self>, index: usize, cx: &Context<'_>) -> Rest {
-        let mut slot = self.place(index).waker.lock();
-        let old = match &mut *slot {
-            Some(waker) if waker.will_wake(cx.waker()) => None,
-            slot => slot.replace(cx.waker().clone()),
-        };
-        drop(slot);
-        catch_drop(old).ok();
-        let word = self.word.load(Ordering::SeqCst);
-        if word >> MOST & PRESENT != 0 {
+    pub(super) fn rest(
+        &self,
+        owner: &Arc<impl Owner<Job = J>>,
+        index: usize,
+        cx: &Context<'_>,
+    ) -> Rest {
+        if self.word.load(Ordering::SeqCst) >> MOST & PRESENT != 0 {
             // One parked driver is enough.
-            return self.end(index);
+            return self.end(owner, index);
         }
+        let waker = cx.waker().clone();
+        let old = self.place(index).waker.lock().replace(waker);
+        catch_drop(old).ok();
         self.word.fetch_or(parked(index), Ordering::SeqCst);
         if self.has_work() {
             self.begin(index);
             return Rest::Work;
         }
-        // With the fence in `last_child_gone`.
-        fence(Ordering::SeqCst);
-        if !self.needs_driver() {
-            return self.end(index);
+        // The fence in there pairs with the one in `last_child_gone` too.
+        if !owner.has_children() {
+            return self.end(owner, index);
         }
         Rest::Parked
     }
 
-    fn needs_driver(&self) -> bool {
-        self.owner
-            .upgrade()
-            .is_some_and(|owner| owner.has_children())
-    }
-
     /// Driver `index` looks from now on: who relied on it to do so need not call another.
     pub(super) fn begin(&self, index: usize) {
-        self.word
-            .fetch_and(!(parked(index) | CALLING), Ordering::SeqCst);
+        // One that goes on after it yielded finds nothing to clear. A call that it does not see
+        // yet is for a poll that is still to come.
+        if self.word.load(Ordering::SeqCst) & (parked(index) | CALLING) != 0 {
+            self.word
+                .fetch_and(!(parked(index) | CALLING), Ordering::SeqCst);
+        }
     }
 
-    fn end(self: &Arc<Self>, index: usize) -> Rest {
+    fn end(&self, owner: &Arc<impl Owner<Job = J>>, index: usize) -> Rest {
         self.leave(index);
         if self.has_work() {
-            self.call(false);
+            self.call(owner, false);
         }
         Rest::Ended
     }
@@ -357,17 +376,19 @@ impl<J: Job> Executor<J> {
     }
 
     /// The runtime dropped a driver that it had polled: its jobs go to another.
-    pub(super) fn abandoned(self: &Arc<Self>, index: usize) {
-        let place = self.place(index);
-        let jobs = mem::take(&mut *place.queue.jobs.lock());
-        place.queue.len.store(0, Ordering::Relaxed);
+    pub(super) fn abandoned(&self, owner: &Arc<impl Owner<Job = J>>, index: usize) {
+        let own = &self.place(index).queue;
+        let mut own_jobs = own.jobs.lock();
+        let jobs = mem::take(&mut *own_jobs);
+        own.note(&own_jobs);
+        drop(own_jobs);
         let mut outside = self.outside.jobs.lock();
         outside.extend(jobs);
         self.outside.note(&outside);
         drop(outside);
         self.leave(index);
-        if self.needs_driver() || self.has_work() {
-            self.call(false);
+        if owner.has_children() || self.has_work() {
+            self.call(owner, false);
         }
         // While they changed queues, whoever set the flag did not find them.
         if self.word.load(Ordering::SeqCst) & DEAD != 0 {
@@ -376,12 +397,10 @@ impl<J: Job> Executor<J> {
     }
 
     /// The runtime takes no more tasks.
-    pub(super) fn die(&self) {
+    pub(super) fn die(&self, owner: &Arc<impl Owner<Job = J>>) {
         self.word.fetch_or(DEAD, Ordering::SeqCst);
         // First, so that the children that are dropped know why.
-        if let Some(owner) = self.owner.upgrade() {
-            owner.runtime_gone();
-        }
+        owner.runtime_gone();
         self.clear();
     }
 
@@ -400,13 +419,6 @@ impl<J: Job> Executor<J> {
                 return;
             }
         }
-    }
-}
-
-impl<J: Job> Drives for Executor<J> {
-    fn children(&self) -> Vec<String> {
-        let owner = self.owner.upgrade();
-        owner.map_or_else(Vec::new, |owner| owner.children())
     }
 }
 

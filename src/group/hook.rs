@@ -9,6 +9,7 @@ use async_task::Runnable;
 use super::Group;
 use super::child::{Host, Slot, ToHandle};
 use super::door::Options;
+use super::executor::Owner;
 use super::handle::Handle;
 use super::label::{ChildId, Stop};
 use super::member::{self, Member, OnCancel};
@@ -32,7 +33,7 @@ impl<E: Send + 'static> Group<E> {
     {
         let node = &self.door.node;
         let label = Options::new(None).label;
-        let host = Host::of(node, node.setup.isolated, &label);
+        let host = Host::of(node, node.setup.isolated, || label.clone());
         let member = Member::new(node.clone(), label, OnCancel::Finish);
         let (runnable, task) = member::make(&member, Slot::Free, host, hook, ToHandle);
         let hook = Hook {
@@ -106,7 +107,7 @@ impl Node {
         let left = state.is_busy();
         drop(state);
         if !left && self.parent.is_none() {
-            self.executor.last_child_gone();
+            self.executor().last_child_gone();
         }
     }
 

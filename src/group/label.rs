@@ -15,6 +15,15 @@ pub(super) struct Label {
     pub(super) spawned_at: &'static Location<'static>,
 }
 
+impl Label {
+    pub(super) fn unnamed(spawned_at: &'static Location<'static>) -> Self {
+        Self {
+            name: None,
+            spawned_at,
+        }
+    }
+}
+
 /// A request to one child.
 #[derive(Clone)]
 pub(super) struct Stop {

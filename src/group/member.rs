@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use async_task::{FallibleTask, Runnable};
 use pin_project_lite::pin_project;
 
-use super::child::{Ended, Host, Output, Slot, Solo, Verdict, poll_watched, run_on};
+use super::child::{Ended, Host, Output, Slot, Stay, Verdict, poll_watched, run_on};
 use super::handle::Handle;
 use super::label::{ChildId, Label, Stop, Who};
 use super::node::{ABORTED, CANCELLED, Node, STOPS};
@@ -204,12 +204,14 @@ where
     V: Verdict<F::Output>,
 {
     let node = &member.node;
-    let host = Host::of(node, isolated || node.setup.isolated, &member.label);
+    let host = Host::of(node, isolated || node.setup.isolated, || {
+        member.label.clone()
+    });
     let parts = (future, verdict, slot, host);
     let kept = Some(member.clone());
     let added = node.add(
         who,
-        member.label.clone(),
+        member.label.spawned_at,
         kept,
         member.watch.clone(),
         parts,
@@ -252,16 +254,16 @@ where
         sleep: None,
         ended: None,
         exit: None,
-        _host: host.keep,
+        _stays: host.stay(),
     };
-    run_on(host.executor, member.watch.clone(), body)
+    run_on(host, member.watch.clone(), body)
 }
 
 /// Puts a task that [`make`] made in the list and starts it.
 pub(super) fn start(member: &Arc<Member>, runnable: Runnable, ended: Option<CancellationToken>) {
     let added = member.node.add(
         Who::Hook,
-        member.label.clone(),
+        member.label.spawned_at,
         Some(member.clone()),
         member.watch.clone(),
         (),
@@ -275,7 +277,7 @@ pub(super) fn start(member: &Arc<Member>, runnable: Runnable, ended: Option<Canc
             if let Some(ended) = ended {
                 member
                     .node
-                    .with_child(id, |child| child.ended = Some(ended));
+                    .with_child(id, |child| child.asked().ended = Some(ended));
             }
             runnable.schedule();
         }
@@ -306,7 +308,7 @@ pin_project! {
         // Set while the clean-up runs.
         ended: Option<Ended<F::Output>>,
         exit: Option<BoxFuture<'static, ()>>,
-        _host: Option<Arc<Solo>>,
+        _stays: Option<Stay>,
     }
 
     impl<F, V> PinnedDrop for Body<F, V>

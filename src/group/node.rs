@@ -1,5 +1,6 @@
 //! What a group is inside: its children, its place in the tree, and its states.
 
+use std::panic::Location;
 use std::sync::{Arc, OnceLock, Weak};
 use std::task::Waker;
 use std::time::Duration;
@@ -7,17 +8,18 @@ use std::time::Duration;
 use async_task::Runnable;
 use slab::Slab;
 
-use super::executor::{Executor, Job};
+use super::executor::{Executor, Job, Owner};
 use super::hook::Hook;
 use super::label::{ChildId, End, Label, Name, Stop, Who};
 use super::member::Member;
 use super::polled::polled_here;
 use super::report::Tally;
 use super::stall::Stall;
+use super::tree;
 use super::watch::Watch;
-use crate::primitives::Mutex;
+use crate::primitives::SpinLock;
 use crate::primitives::atomic::{AtomicUsize, Ordering};
-use crate::runtime::Runtime;
+use crate::runtime::{Drives, Runtime};
 use crate::sync::{Limit, WaitList, wake_all};
 use crate::task::{CancellationToken, Reason, Task, discard};
 
@@ -33,13 +35,19 @@ impl Job for Ready {
 pub(super) struct Node {
     /// `CLOSING`, `CANCELLED`.. Written under the lock of `state`, read by every poll of a child.
     flags: AtomicUsize,
-    /// Shared with all groups below.
-    pub(super) executor: Arc<Executor<Ready>>,
+    runs_on: RunsOn,
     pub(super) setup: Setup,
     pub(super) parent: Option<Parent>,
     /// Set before `CANCELLED` is.
     pub(super) reason: OnceLock<Reason>,
-    pub(super) state: Mutex<State>,
+    pub(super) state: SpinLock<State>,
+}
+
+/// What polls the children of a group.
+enum RunsOn {
+    /// Its own, which those below share.
+    Own(Executor<Ready>),
+    Root(Arc<Node>),
 }
 
 /// What a builder says about a group.
@@ -84,12 +92,19 @@ pub(super) struct Child {
     number: u64,
     /// `None` once it was taken to wake the child for good.
     pub(super) waker: Option<Waker>,
-    pub(super) label: Label,
+    spawned_at: &'static Location<'static>,
+    /// Also has the name, where there is one.
+    pub(super) member: Option<Arc<Member>>,
+    pub(super) watch: Option<Arc<Watch>>,
+    asked: Option<Box<Asked>>,
+}
+
+/// What somebody asked of one child alone. Few have it: a child without is half as big.
+#[derive(Default)]
+pub(super) struct Asked {
     stop: Option<Stop>,
     /// Cancelled when the child has left the list.
     pub(super) ended: Option<CancellationToken>,
-    pub(super) member: Option<Arc<Member>>,
-    pub(super) watch: Option<Arc<Watch>>,
 }
 
 /// Takes nothing more from outside.
@@ -109,15 +124,13 @@ pub(super) const KEPT: usize = 64;
 impl Node {
     /// A group of its own.
     pub(super) fn root(runtime: &Runtime, setup: Setup) -> Arc<Self> {
-        Arc::new_cyclic(|node: &Weak<Self>| {
-            let executor = Arc::new(Executor::new(runtime.clone(), node.clone(), None));
-            Self::new(executor, setup, None)
-        })
+        let executor = Executor::new(runtime.clone(), None);
+        Arc::new(Self::new(RunsOn::Own(executor), setup, None))
     }
 
     /// A group that was closed before it began, because `parent` took no more.
-    pub(super) fn refused(parent: &Self, setup: Setup) -> Arc<Self> {
-        let node = Self::new(parent.executor.clone(), setup, None);
+    pub(super) fn refused(parent: &Arc<Self>, setup: Setup) -> Arc<Self> {
+        let node = Self::new(RunsOn::Root(parent.top().clone()), setup, None);
         let reason = parent
             .reason()
             .unwrap_or_else(|| Reason::from("its parent is closed"));
@@ -132,7 +145,11 @@ impl Node {
             node: parent.clone(),
             key: OnceLock::new(),
         };
-        let made = Arc::new(Self::new(parent.executor.clone(), setup, Some(place)));
+        let made = Arc::new(Self::new(
+            RunsOn::Root(parent.top().clone()),
+            setup,
+            Some(place),
+        ));
         let mut state = parent.state.lock();
         if !parent.admits(&state, who) {
             drop(state);
@@ -148,14 +165,14 @@ impl Node {
         Some(made)
     }
 
-    fn new(executor: Arc<Executor<Ready>>, setup: Setup, parent: Option<Parent>) -> Self {
+    fn new(runs_on: RunsOn, setup: Setup, parent: Option<Parent>) -> Self {
         Self {
             flags: AtomicUsize::new(0),
-            executor,
+            runs_on,
             setup,
             parent,
             reason: OnceLock::new(),
-            state: Mutex::new(State {
+            state: SpinLock::new(State {
                 children: Slab::new(),
                 spawned: 0,
                 holds: 0,
@@ -172,7 +189,20 @@ impl Node {
     }
 
     pub(super) fn runtime(&self) -> &Runtime {
-        self.executor.runtime()
+        self.executor().runtime()
+    }
+
+    fn top(self: &Arc<Self>) -> &Arc<Self> {
+        match &self.runs_on {
+            RunsOn::Own(_) => self,
+            RunsOn::Root(root) => root,
+        }
+    }
+
+    /// Makes a child ready to be polled. `again` is one that woke itself while it was polled.
+    pub(super) fn push(self: &Arc<Self>, child: Runnable, again: bool) {
+        let top = self.top();
+        top.executor().push(top, Ready(child), again);
     }
 
     pub(super) fn flags(&self) -> usize {
@@ -197,7 +227,7 @@ impl Node {
 
     /// What is to watch a new child.
     pub(super) fn watch(&self) -> Option<Arc<Watch>> {
-        let watched = self.setup.observed || self.executor.is_watched();
+        let watched = self.setup.observed || self.executor().is_watched();
         watched.then(|| Arc::new(Watch::new(self.runtime())))
     }
 
@@ -232,12 +262,7 @@ impl Node {
     }
 
     pub(super) fn subgroups(&self) -> Vec<Arc<Self>> {
-        let state = self.state.lock();
-        state
-            .subgroups
-            .iter()
-            .filter_map(|(_, node)| node.upgrade())
-            .collect()
+        self.state.lock().subgroups().collect()
     }
 
     /// The names from the root down to this group.
@@ -288,7 +313,7 @@ impl Node {
     pub(super) fn add<P, R>(
         &self,
         who: Who,
-        label: Label,
+        spawned_at: &'static Location<'static>,
         member: Option<Arc<Member>>,
         watch: Option<Arc<Watch>>,
         parts: P,
@@ -310,11 +335,10 @@ impl Node {
         place.insert(Child {
             number,
             waker: Some(waker),
-            label,
-            stop: None,
-            ended: None,
+            spawned_at,
             member,
             watch,
+            asked: None,
         });
         Ok((id, made))
     }
@@ -324,7 +348,7 @@ impl Node {
         let mut state = self.state.lock();
         let child = state.children.remove(id.key);
         debug_assert_eq!(child.number, id.number);
-        if child.stop.is_some() {
+        if child.stop().is_some() {
             state.stops -= 1;
             if state.stops == 0 {
                 self.flags.fetch_and(!STOPS, Ordering::AcqRel);
@@ -336,7 +360,7 @@ impl Node {
         state.tally.count(end);
         let left = state.is_busy();
         drop(state);
-        if let Some(ended) = &child.ended {
+        if let Some(ended) = child.asked.as_ref().and_then(|asked| asked.ended.as_ref()) {
             ended.cancel("the task has ended");
         }
         discard(child);
@@ -367,13 +391,14 @@ impl Node {
     }
 
     pub(super) fn label_of(&self, id: ChildId) -> Option<Label> {
-        self.with_child(id, |child| child.label.clone())
+        self.with_child(id, |child| child.label())
     }
 
     /// A token that is cancelled once the child has ended.
     pub(super) fn ended(&self, id: ChildId) -> Option<CancellationToken> {
         self.with_child(id, |child| {
             child
+                .asked()
                 .ended
                 .get_or_insert_with(CancellationToken::new)
                 .clone()
@@ -385,7 +410,7 @@ impl Node {
         let own = if flags & STOPS == 0 {
             None
         } else {
-            self.with_child(id, |child| child.stop.clone()).flatten()
+            self.with_child(id, |child| child.stop().cloned()).flatten()
         };
         let group = (flags & CANCELLED != 0).then(|| Stop {
             reason: self.reason(),
@@ -410,7 +435,7 @@ impl Node {
         if child.number != id.number {
             return;
         }
-        match &mut child.stop {
+        match &mut child.asked().stop {
             // The first reason counts.
             Some(first) => first.hard |= stop.hard,
             first => {
@@ -456,7 +481,7 @@ impl Node {
         let mut paths = Vec::new();
         for node in self.tree() {
             let mut labels = Vec::new();
-            node.each_child(|_, child| labels.push(child.label.clone()));
+            node.each_child(|_, child| labels.push(child.label()));
             paths.extend(labels.iter().map(|label| label.path(&node)));
         }
         paths
@@ -483,9 +508,56 @@ impl Node {
     }
 }
 
+impl Drives for Node {
+    fn children(self: Arc<Self>) -> Vec<String> {
+        tree::lines(&self)
+    }
+}
+
+impl Owner for Node {
+    type Job = Ready;
+
+    fn executor(&self) -> &Executor<Ready> {
+        match &self.runs_on {
+            RunsOn::Own(executor) => executor,
+            RunsOn::Root(root) => root.executor(),
+        }
+    }
+
+    fn has_children(&self) -> bool {
+        self.state.lock().is_busy()
+    }
+
+    fn runtime_gone(self: &Arc<Self>) {
+        self.cancel(&Reason::from("its runtime is gone"), true);
+    }
+}
+
+impl Child {
+    pub(super) fn label(&self) -> Label {
+        match &self.member {
+            Some(member) => member.label.clone(),
+            None => Label::unnamed(self.spawned_at),
+        }
+    }
+
+    fn stop(&self) -> Option<&Stop> {
+        self.asked.as_ref()?.stop.as_ref()
+    }
+
+    pub(super) fn asked(&mut self) -> &mut Asked {
+        self.asked.get_or_insert_default()
+    }
+}
+
 impl State {
     pub(super) fn is_busy(&self) -> bool {
         self.holds > 0 || !self.children.is_empty()
+    }
+
+    pub(super) fn subgroups(&self) -> impl Iterator<Item = Arc<Node>> {
+        let nodes = self.subgroups.iter();
+        nodes.filter_map(|(_, node)| node.upgrade())
     }
 
     pub(super) fn waiters(&mut self, closed: bool) -> &mut WaitList {

@@ -3,30 +3,31 @@
 use std::collections::VecDeque;
 use std::task::Waker;
 
+use crate::primitives::SpinLock;
 use crate::primitives::atomic::{AtomicUsize, Ordering};
-use crate::primitives::{Mutex, MutexGuard};
 use crate::runtime::Runtime;
 
 pub(super) struct Queue<J> {
-    pub(super) jobs: Mutex<VecDeque<J>>,
-    /// How many there are, to pass by an empty queue without its lock. Only a hint.
+    pub(super) jobs: SpinLock<VecDeque<J>>,
+    /// How many there are, to pass by an empty queue without its lock. Written under it; who reads
+    /// it must not mind to be late, or fence.
     pub(super) len: AtomicUsize,
 }
 
 pub(super) struct Place<J> {
     pub(super) queue: Queue<J>,
-    pub(super) waker: Mutex<Option<Waker>>,
+    pub(super) waker: SpinLock<Option<Waker>>,
 }
 
 impl<J> Queue<J> {
     pub(super) fn new() -> Self {
         Self {
-            jobs: Mutex::new(VecDeque::new()),
+            jobs: SpinLock::new(VecDeque::new()),
             len: AtomicUsize::new(0),
         }
     }
 
-    pub(super) fn note(&self, jobs: &MutexGuard<'_, VecDeque<J>>) {
+    pub(super) fn note(&self, jobs: &VecDeque<J>) {
         self.len.store(jobs.len(), Ordering::Relaxed);
     }
 
@@ -72,7 +73,7 @@ impl<J> Place<J> {
     pub(super) fn new() -> Self {
         Self {
             queue: Queue::new(),
-            waker: Mutex::new(None),
+            waker: SpinLock::new(None),
         }
     }
 }

@@ -1,6 +1,8 @@
 use std::any::Any;
+use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
+use std::mem;
 use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,7 +14,8 @@ use super::child::Slot;
 use super::failure::{BoxError, Failure, OnFailure, Views};
 use super::scope_handle::{Panics, Place, ScopeHandle};
 use super::scope_run::{Body, ScopeRun};
-use crate::primitives::Mutex;
+use crate::primitives::SpinLock;
+use crate::primitives::atomic::{AtomicUsize, Ordering};
 use crate::runtime::{Hook, Unobserved, print_unobserved};
 use crate::sync::{Limit, wake_all};
 use crate::task::{JoinError, Reason, catch, discard, forget_panic, quiet};
@@ -123,15 +126,21 @@ pub(super) struct Shared<'env, E, K: Kind> {
     /// `None`: a line on standard error.
     unobserved: Option<Arc<Hook>>,
     pub(super) panics: Arc<Panics>,
-    pub(super) state: Mutex<State<'env, E, K>>,
+    /// Tasks that have not ended, and the body.
+    alive: AtomicUsize,
+    /// Written under the lock, to be looked at without it: [`OVER`] and [`FRESH`].
+    flags: AtomicUsize,
+    pub(super) state: SpinLock<State<'env, E, K>>,
 }
+
+/// Nothing is started any more.
+const OVER: usize = 1;
+/// The inbox is not empty.
+const FRESH: usize = 2;
 
 pub(super) struct State<'env, E, K: Kind> {
     /// Started, not in the set yet.
-    pub(super) inbox: Vec<K::Child<'env>>,
-    pub(super) alive: usize,
-    /// Nothing is started any more.
-    pub(super) over: bool,
+    inbox: VecDeque<K::Child<'env>>,
     pub(super) reason: Option<Reason>,
     pub(super) failures: Vec<Failure<E>>,
     pub(super) cancelled: usize,
@@ -216,10 +225,10 @@ impl<'env, E, K: Kind> Scope<'env, E, K> {
                 limit: builder.limit,
                 unobserved: builder.unobserved,
                 panics: Arc::default(),
-                state: Mutex::new(State {
-                    inbox: Vec::new(),
-                    alive: 0,
-                    over: false,
+                alive: AtomicUsize::new(0),
+                flags: AtomicUsize::new(0),
+                state: SpinLock::new(State {
+                    inbox: VecDeque::new(),
                     reason: None,
                     failures: Vec::new(),
                     cancelled: 0,
@@ -236,12 +245,12 @@ impl<'env, E, K: Kind> Scope<'env, E, K> {
 
     /// Whether nothing is started any more.
     pub fn is_cancelled(&self) -> bool {
-        self.shared.state.lock().over
+        self.shared.is_over()
     }
 
     /// How many tasks have not ended. The body counts as one.
     pub fn len(&self) -> usize {
-        self.shared.state.lock().alive
+        self.shared.alive()
     }
 
     /// Whether body and tasks have ended.
@@ -261,6 +270,7 @@ impl<'env, E, K: Kind> Scope<'env, E, K> {
             judge,
             slot: Slot::of(self.shared.limit.as_ref()),
             place: Some(place.clone()),
+            known: false,
             shared: self.shared.clone(),
             spawned_at: Location::caller(),
         };
@@ -268,14 +278,18 @@ impl<'env, E, K: Kind> Scope<'env, E, K> {
     }
 
     fn enter(&self, child: K::Child<'env>) {
+        // Nothing is read by this number.
+        self.shared.alive.fetch_add(1, Ordering::Relaxed);
         let mut state = self.shared.state.lock();
-        state.alive += 1;
-        if state.over {
+        if self.shared.is_over() {
             drop(state);
             discard(child);
             return;
         }
-        state.inbox.push(child);
+        state.inbox.push_back(child);
+        if !self.shared.has_fresh() {
+            self.shared.flags.fetch_or(FRESH, Ordering::Release);
+        }
         let waker = state.waker.take();
         drop(state);
         wake_all(waker);
@@ -296,10 +310,38 @@ impl<E, K: Kind> fmt::Debug for Scope<'_, E, K> {
     }
 }
 
-impl<E, K: Kind> Shared<'_, E, K> {
+impl<'env, E, K: Kind> Shared<'env, E, K> {
+    pub(super) fn is_over(&self) -> bool {
+        self.flags.load(Ordering::Acquire) & OVER != 0
+    }
+
+    pub(super) fn has_fresh(&self) -> bool {
+        self.flags.load(Ordering::Acquire) & FRESH != 0
+    }
+
+    /// Takes what was started since.
+    pub(super) fn take_inbox(&self) -> VecDeque<K::Child<'env>> {
+        let mut state = self.state.lock();
+        self.flags.fetch_and(!FRESH, Ordering::AcqRel);
+        mem::take(&mut state.inbox)
+    }
+
+    pub(super) fn alive(&self) -> usize {
+        self.alive.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn one_less(&self) {
+        self.alive.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Under the lock.
+    pub(super) fn end(&self) {
+        self.flags.fetch_or(OVER, Ordering::AcqRel);
+    }
+
     pub(super) fn cancel(&self, reason: Reason) {
         let mut state = self.state.lock();
-        state.over = true;
+        self.end();
         state.reason.get_or_insert(reason);
         let waker = state.waker.take();
         drop(state);
@@ -401,6 +443,8 @@ pin_project! {
         slot: Slot,
         // `None` once the outcome is there.
         place: Option<Arc<Place<V>>>,
+        // Whether the place knows whom to wake: that stays the same, as a task stays in its slot.
+        known: bool,
         shared: Arc<Shared<'env, E, K>>,
         spawned_at: &'static Location<'static>,
     }
@@ -431,14 +475,11 @@ impl<F: Future, V, E, K: Kind> Child<'_, F, V, E, K> {
             }
         };
         *this.slot = Slot::Free;
-        let mut state = this.shared.state.lock();
-        state.alive -= 1;
+        this.shared.one_less();
         let result = match outcome {
-            Some(outcome) => {
-                drop(state);
-                (this.judge)(outcome, this.shared, this.spawned_at)
-            }
+            Some(outcome) => (this.judge)(outcome, this.shared, this.spawned_at),
             None => {
+                let mut state = this.shared.state.lock();
                 state.cancelled += 1;
                 let reason = place.reason().or_else(|| state.reason.clone());
                 drop(state);
@@ -457,7 +498,8 @@ impl<F: Future, V, E, K: Kind> Future for Child<'_, F, V, E, K> {
         let (Some(place), Some(future)) = (&*this.place, this.future.as_pin_mut()) else {
             return Poll::Ready(());
         };
-        let outcome = if place.is_stopped(cx) {
+        let known = mem::replace(this.known, true);
+        let outcome = if place.is_stopped(known, cx) {
             None
         } else {
             std::task::ready!(this.slot.poll(cx));

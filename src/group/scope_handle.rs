@@ -6,7 +6,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use crate::primitives::Mutex;
+use crate::primitives::atomic::{AtomicBool, Ordering};
+use crate::primitives::{Mutex, SpinLock};
 use crate::sync::wake_all;
 use crate::task::{JoinError, Reason, discard, forget_panic};
 
@@ -16,11 +17,15 @@ use crate::task::{JoinError, Reason, discard, forget_panic};
 /// cancels nothing. A panic that nobody reads goes on in the task that polls the scope.
 pub struct ScopeHandle<T> {
     place: Arc<Place<T>>,
+    taken: bool,
 }
 
 impl<T> ScopeHandle<T> {
     pub(super) fn new(place: Arc<Place<T>>) -> Self {
-        Self { place }
+        Self {
+            place,
+            taken: false,
+        }
     }
 
     /// Whether the task has ended.
@@ -33,6 +38,7 @@ impl<T> ScopeHandle<T> {
         let reason = reason.into();
         let mut state = self.place.state.lock();
         state.stop.get_or_insert(reason);
+        self.place.stopped.store(true, Ordering::Release);
         let waker = state.task.take();
         drop(state);
         wake_all(waker);
@@ -45,10 +51,14 @@ impl<T> Future for ScopeHandle<T> {
     /// # Panics
     ///
     /// If polled again after it was ready.
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut state = self.place.state.lock();
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let mut state = this.place.state.lock();
         match mem::replace(&mut state.stage, Stage::Taken) {
-            Stage::Done(result) => Poll::Ready(result),
+            Stage::Done(result) => {
+                this.taken = true;
+                Poll::Ready(result)
+            }
             Stage::Taken => {
                 drop(state);
                 panic!("a task's handle was polled after it gave its output")
@@ -66,6 +76,9 @@ impl<T> Future for ScopeHandle<T> {
 
 impl<T> Drop for ScopeHandle<T> {
     fn drop(&mut self) {
+        if self.taken {
+            return;
+        }
         let mut state = self.place.state.lock();
         state.held = false;
         let waiter = state.waiter.take();
@@ -92,7 +105,9 @@ impl<T> fmt::Debug for ScopeHandle<T> {
 /// Where a task leaves its result and its handle waits for it.
 pub(super) struct Place<T> {
     panics: Arc<Panics>,
-    state: Mutex<State<T>>,
+    /// There is a `stop`.
+    stopped: AtomicBool,
+    state: SpinLock<State<T>>,
 }
 
 struct State<T> {
@@ -115,7 +130,8 @@ impl<T> Place<T> {
     pub(super) fn new(panics: &Arc<Panics>) -> Arc<Self> {
         Arc::new(Self {
             panics: panics.clone(),
-            state: Mutex::new(State {
+            stopped: AtomicBool::new(false),
+            state: SpinLock::new(State {
                 stage: Stage::Running,
                 held: true,
                 waiter: None,
@@ -125,16 +141,20 @@ impl<T> Place<T> {
         })
     }
 
-    /// Whether the task is to be dropped; if not, remembers whom to wake when it is.
-    pub(super) fn is_stopped(&self, cx: &Context<'_>) -> bool {
-        let mut state = self.state.lock();
-        if state.stop.is_some() {
-            return true;
+    /// Whether the task is to be dropped. If not, remembers whom to wake when it is, unless that
+    /// is `known`.
+    #[inline]
+    pub(super) fn is_stopped(&self, known: bool, cx: &Context<'_>) -> bool {
+        if known {
+            return self.stopped.load(Ordering::Acquire);
         }
-        let old = replace(&mut state.task, cx);
+        let waker = cx.waker().clone();
+        let mut state = self.state.lock();
+        let old = state.task.replace(waker);
+        let stopped = state.stop.is_some();
         drop(state);
         discard(old);
-        false
+        stopped
     }
 
     pub(super) fn reason(&self) -> Option<Reason> {

@@ -1,6 +1,7 @@
 //! What polls a scope: its body and its tasks, in one set.
 
 use std::any::Any;
+use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
 use std::mem;
@@ -23,6 +24,8 @@ use crate::task::{Reason, catch, discard, forget_panic};
 pub struct ScopeRun<'env, T, E = BoxError, K: Kind = Sendable> {
     shared: Arc<Shared<'env, E, K>>,
     set: Set<K::Child<'env>>,
+    /// Started, not in the set yet.
+    fresh: VecDeque<K::Child<'env>>,
     body: Arc<BodyPlace<T, E>>,
 }
 
@@ -34,29 +37,24 @@ impl<'env, T, E, K: Kind> ScopeRun<'env, T, E, K> {
         Self {
             shared: scope.shared,
             set: Set::new(),
+            fresh: VecDeque::new(),
             body,
         }
     }
 
-    /// Lets in what was started since, and polls it. False if the task has to give way first.
-    fn enter_all(&mut self) -> bool {
-        loop {
-            let inbox = mem::take(&mut self.shared.state.lock().inbox);
-            if inbox.is_empty() {
-                return true;
+    /// Takes the next that was started into the set, and polls it. False if there is none.
+    fn enter_next(&mut self) -> bool {
+        if self.fresh.is_empty() {
+            if !self.shared.has_fresh() {
+                return false;
             }
-            let mut inbox = inbox.into_iter();
-            while let Some(child) = inbox.next() {
-                let _: Poll<()> = self.set.enter(0, child);
-                if self.set.is_spent() || self.shared.state.lock().over {
-                    // Before those that were started meanwhile.
-                    let mut state = self.shared.state.lock();
-                    let later = mem::replace(&mut state.inbox, inbox.collect());
-                    state.inbox.extend(later);
-                    return state.over;
-                }
-            }
+            self.fresh = self.shared.take_inbox();
         }
+        let Some(child) = self.fresh.pop_front() else {
+            return false;
+        };
+        let _: Poll<()> = self.set.enter(0, child);
+        true
     }
 
     /// Drops the body and all tasks. Nothing more is started.
@@ -66,18 +64,19 @@ impl<'env, T, E, K: Kind> ScopeRun<'env, T, E, K> {
             forget_panic(payload);
         }
         loop {
-            let inbox = mem::take(&mut self.shared.state.lock().inbox);
-            if inbox.is_empty() {
+            let fresh = mem::take(&mut self.fresh);
+            fresh.into_iter().for_each(discard);
+            self.fresh = self.shared.take_inbox();
+            if self.fresh.is_empty() {
                 return;
             }
-            inbox.into_iter().for_each(discard);
         }
     }
 
     /// Once nothing is left.
     fn result(&self) -> Result<T, BlockError<E>> {
         let mut state = self.shared.state.lock();
-        state.over = true;
+        self.shared.end();
         let failures = mem::take(&mut state.failures);
         let cancelled = state.cancelled;
         let reason = state.reason.clone();
@@ -116,14 +115,20 @@ impl<T, E, K: Kind> Future for ScopeRun<'_, T, E, K> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         this.set.begin();
+        let mut woken = true;
         loop {
-            if !this.enter_all() {
-                this.set.give_way(cx);
-                return Poll::Pending;
-            }
-            if this.shared.state.lock().over {
+            if this.shared.is_over() {
                 this.clear();
                 return Poll::Ready(this.result());
+            }
+            // Half of a turn is for those that begin, so that they wait for nobody, and half for
+            // those that were woken, so that the ended make room.
+            let spent = match woken {
+                true => this.set.is_half_spent(),
+                false => this.set.is_spent(),
+            };
+            if !spent && this.enter_next() {
+                continue;
             }
             match this.set.poll_woken() {
                 Turn::Output(..) => {}
@@ -132,8 +137,9 @@ impl<T, E, K: Kind> Future for ScopeRun<'_, T, E, K> {
                     return Poll::Pending;
                 }
                 Turn::Over => {
+                    woken = false;
                     let mut state = this.shared.state.lock();
-                    if state.over || !state.inbox.is_empty() {
+                    if this.shared.is_over() || this.shared.has_fresh() || !this.fresh.is_empty() {
                         continue;
                     }
                     if this.set.len() == 0 {
@@ -166,7 +172,7 @@ impl<T, E, K: Kind> Drop for ScopeRun<'_, T, E, K> {
 impl<T, E, K: Kind> fmt::Debug for ScopeRun<'_, T, E, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ScopeRun")
-            .field("len", &self.shared.state.lock().alive)
+            .field("len", &self.shared.alive())
             .finish()
     }
 }
@@ -190,7 +196,7 @@ pin_project! {
             if let Err(payload) = catch(|| this.future.set(None)) {
                 this.shared.panics.keep(payload);
             }
-            this.shared.state.lock().alive -= 1;
+            this.shared.one_less();
         }
     }
 }
@@ -224,7 +230,7 @@ where
             Err(payload) => Err(payload),
         };
         let dropped = catch(|| this.future.set(None));
-        this.shared.state.lock().alive -= 1;
+        this.shared.one_less();
         let output = match (output, dropped) {
             (Ok(output), Ok(())) => output,
             (Ok(lost), Err(payload)) => {

@@ -101,10 +101,11 @@ impl<E: Send + 'static> Group<E> {
             node.each_child(|_, child| {
                 let watch = child.watch.as_ref().filter(|_| node.setup.observed);
                 let look = watch.map(|watch| watch.look());
+                let label = child.label();
                 tasks.push(TaskInfo {
-                    path: child.label.path_below(&path),
-                    name: child.label.name.clone().map(Name::into_owned),
-                    spawned_at: child.label.spawned_at,
+                    path: label.path_below(&path),
+                    spawned_at: label.spawned_at,
+                    name: label.name.map(Name::into_owned),
                     activity: look.map(|(activity, _)| activity),
                     stats: look.map(|(_, stats)| stats),
                 });
@@ -132,7 +133,7 @@ pub(super) fn lines(node: &Arc<Node>) -> Vec<String> {
     for node in node.tree() {
         let path = node.path();
         node.each_child(|_, child| {
-            let mut line = child.label.line(&path);
+            let mut line = child.label().line(&path);
             if let Some(watch) = &child.watch {
                 let (activity, stats) = watch.look();
                 line.push_str(&format!(", {activity}, {}", times_polled(stats.polls)));

@@ -2,7 +2,7 @@ use std::future::Future;
 use std::num::NonZeroUsize;
 use std::panic::Location;
 use std::pin::Pin;
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 use std::task::Context;
 
 use futures_core::future::BoxFuture;
@@ -107,7 +107,7 @@ pub trait Spawner: Send + Sync + 'static {
 #[doc(hidden)]
 pub trait Drives: Send + Sync {
     /// The live children of the group: who they are and what they do.
-    fn children(&self) -> Vec<String>;
+    fn children(self: Arc<Self>) -> Vec<String>;
 }
 
 pub(super) fn available_parallelism() -> NonZeroUsize {

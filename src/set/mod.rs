@@ -92,6 +92,11 @@ impl<F> Set<F> {
         self.spent >= BUDGET
     }
 
+    /// Whether half of that is used up.
+    pub(crate) fn is_half_spent(&self) -> bool {
+        self.spent >= BUDGET / 2
+    }
+
     /// Ends a poll of the set as pending: the task is woken when a child is.
     pub(crate) fn park(&mut self, cx: &Context<'_>) {
         self.spent = 0;

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Handle};
 use untethered::Runtime;
+use untethered::group::Group;
 use untethered::runtime::{self, NoRuntime};
 
 use crate::contract::without_hanging;
@@ -310,5 +311,52 @@ fn it_works_while_a_thread_ends() {
             assert!(now >= start);
             assert_eq!(tokio.block_on(task).unwrap(), 7);
         }
+    });
+}
+
+#[test]
+fn children_that_use_up_the_budget_are_not_polled_for_nothing_and_starve_nobody() {
+    const CHILDREN: usize = 200;
+    const UNITS: usize = 1_000;
+    const BUDGET: usize = 128;
+    without_hanging(|| {
+        let tokio = current_thread();
+        let group = Group::builder(&captured(&tokio)).build();
+        let polls = Arc::new(AtomicUsize::new(0));
+        for _ in 0..CHILDREN {
+            let counted = polls.clone();
+            let mut drain = Box::pin(async {
+                for _ in 0..UNITS {
+                    tokio::task::consume_budget().await;
+                }
+            });
+            group.spawn(poll_fn(move |cx| {
+                counted.fetch_add(1, Ordering::SeqCst);
+                drain.as_mut().poll(cx)
+            }));
+        }
+        let turns = tokio.block_on(async {
+            let members = group.reference();
+            let outside = tokio::spawn(async move {
+                let mut turns = 0;
+                while !members.is_closed() {
+                    tokio::task::yield_now().await;
+                    turns += 1;
+                }
+                turns
+            });
+            group.join().await.unwrap();
+            outside.await.unwrap()
+        });
+        let needed = CHILDREN * UNITS / BUDGET;
+        let polls = polls.load(Ordering::SeqCst);
+        assert!(
+            turns >= needed,
+            "a sibling outside had {turns} turns, not {needed}"
+        );
+        assert!(
+            polls <= 2 * (needed + CHILDREN),
+            "{polls} polls of {needed} needed"
+        );
     });
 }

@@ -1,6 +1,8 @@
 use std::future::pending;
+use std::pin::pin;
 use std::time::Duration;
 
+use futures_lite::future::poll_once;
 use untethered::group::{BlockError, BoxError, Cancelled, Group, OnCancel, cancel_all, task_group};
 use untethered::sim::{Order, Sim, drop_at_every_poll, explore_orders, yield_now};
 
@@ -255,4 +257,29 @@ fn a_dropped_cancel_all_leaves_its_requests_in_force() {
         drop(told);
         ended.await;
     });
+}
+
+#[test]
+fn a_body_outlasts_the_close_of_its_group_and_is_dropped_by_a_cancel() {
+    let sim = Sim::new();
+    let parent = Group::builder(&sim.runtime()).build();
+    let log = Log::default();
+    let held = log.on_drop("body");
+    let block = Group::builder(&parent).run(move |group| async move {
+        let _held = held;
+        // Or the group would have ended when it closes.
+        group.spawn(pending::<()>());
+        pending::<Result<(), BoxError>>().await
+    });
+    sim.block_on(async {
+        let mut block = pin!(block);
+        assert!(poll_once(block.as_mut()).await.is_none());
+        parent.close();
+        assert!(poll_once(block.as_mut()).await.is_none());
+        assert!(log.take().is_empty(), "a close does not end the body");
+        parent.cancel("enough");
+        let error = block.await.unwrap_err();
+        assert_eq!(error.to_string(), "the block was cancelled: enough");
+    });
+    assert_eq!(log.take(), ["body"]);
 }

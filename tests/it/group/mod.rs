@@ -3,6 +3,7 @@
 mod block;
 mod cancel;
 mod context;
+mod drivers;
 mod failure;
 mod life;
 mod limit;

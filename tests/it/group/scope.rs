@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Waker};
 
 use untethered::group::{
-    BlockError, BoxError, Failure, Group, GroupRef, OnFailure, Scope, scope, scope_local,
+    BlockError, BoxError, Failure, Group, GroupRef, Local, OnFailure, Scope, scope, scope_local,
 };
 use untethered::sim::{Order, Sim, drop_at_every_poll, yield_now};
 
@@ -391,4 +391,53 @@ fn the_same_policy_and_inputs_give_the_same_answer_in_a_group_and_in_a_scope() {
         differed.len() > 6,
         "the scripts are too much alike: {differed:?}"
     );
+}
+
+#[test]
+fn new_tasks_begin_though_others_yield_without_end() {
+    let done = Cell::new(false);
+    let done = &done;
+    let result = block_on(scope_local(|s| async move {
+        for _ in 0..1_000 {
+            s.spawn(async move {
+                for _ in 0..1_000 {
+                    if done.get() {
+                        return;
+                    }
+                    yield_now().await;
+                }
+                panic!("the last was never begun");
+            });
+        }
+        yield_now().await;
+        s.spawn(async move { done.set(true) });
+        Ok(())
+    }));
+    result.unwrap();
+}
+
+#[test]
+fn woken_tasks_run_though_others_are_started_without_end() {
+    fn chain<'a>(s: Scope<'a, BoxError, Local>, done: &'a Cell<bool>, left: usize) {
+        assert!(left > 0, "the one that yields was never polled again");
+        let next = s.clone();
+        s.spawn(async move {
+            if !done.get() {
+                chain(next, done, left - 1);
+            }
+        });
+    }
+    let done = Cell::new(false);
+    let done = &done;
+    let result = block_on(scope_local(|s| async move {
+        s.spawn(async move {
+            for _ in 0..3 {
+                yield_now().await;
+            }
+            done.set(true);
+        });
+        chain(s, done, 10_000);
+        Ok(())
+    }));
+    result.unwrap();
 }

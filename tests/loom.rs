@@ -5,7 +5,7 @@
 //! ```
 #![cfg(untethered_loom)]
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Wake, Waker};
@@ -333,6 +333,30 @@ fn a_wake_beside_a_block_on_is_not_lost() {
         // A deadlock of the model, if the thread parks for good.
         untethered::block_on(token.cancelled());
         cancels.join().unwrap();
+    });
+}
+
+// K2
+#[test]
+fn a_call_within_a_block_on_keeps_the_outer_one_from_no_wake_up() {
+    loom::model(|| {
+        let (token, event) = (CancellationToken::new(), Event::new());
+        let wakes = thread::spawn({
+            let (token, event) = (token.clone(), event.clone());
+            move || {
+                token.cancel("now");
+                event.set();
+            }
+        });
+        let mut cancelled = pin!(token.cancelled());
+        untethered::block_on(poll_fn(|cx| {
+            let poll = cancelled.as_mut().poll(cx);
+            if poll.is_pending() {
+                untethered::block_on(event.wait());
+            }
+            poll
+        }));
+        wakes.join().unwrap();
     });
 }
 

@@ -8,7 +8,7 @@
 #[path = "loom/group.rs"]
 mod group;
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Wake, Waker};
@@ -489,18 +489,31 @@ fn a_wake_beside_a_block_on_is_not_lost() {
         let cancels = thread::spawn(move || other.cancel("now"));
         // A deadlock of the model, if the thread parks for good.
         untethered::block_on(token.cancelled());
-        // The token of the thread that a call within took does not keep the outer one asleep.
-        untethered::block_on(async {
-            let event = Event::new();
-            let sets = thread::spawn({
-                let event = event.clone();
-                move || event.set()
-            });
-            untethered::block_on(event.wait());
-            event.wait().await;
-            sets.join().unwrap();
-        });
         cancels.join().unwrap();
+    });
+}
+
+// K2
+#[test]
+fn a_call_within_a_block_on_keeps_the_outer_one_from_no_wake_up() {
+    loom::model(|| {
+        let (token, event) = (CancellationToken::new(), Event::new());
+        let wakes = thread::spawn({
+            let (token, event) = (token.clone(), event.clone());
+            move || {
+                token.cancel("now");
+                event.set();
+            }
+        });
+        let mut cancelled = pin!(token.cancelled());
+        untethered::block_on(poll_fn(|cx| {
+            let poll = cancelled.as_mut().poll(cx);
+            if poll.is_pending() {
+                untethered::block_on(event.wait());
+            }
+            poll
+        }));
+        wakes.join().unwrap();
     });
 }
 

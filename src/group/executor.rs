@@ -135,7 +135,7 @@ impl<J: Job> Executor<J> {
 
     /// Makes the places of all drivers: the model checker does not know that `OnceLock`
     /// synchronises.
-    #[cfg(untethered_loom)]
+    #[cfg(all(test, untethered_loom))]
     pub(super) fn grow(&self) {
         self.place(self.most() - 1);
     }

@@ -67,11 +67,6 @@ impl From<Option<usize>> for Link {
 const KEPT: usize = 64;
 
 impl WaitList {
-    /// Queues a waiter behind all others.
-    pub(crate) fn push(&mut self, waker: Waker) -> Key {
-        self.push_with(waker, ())
-    }
-
     /// Serves the first in the queue: its entry stays for it to find. `None` if nobody queues,
     /// else whom to wake.
     #[must_use = "wake it outside the lock"]
@@ -164,15 +159,6 @@ impl<D> WaitList<D> {
     /// Whether the waiter was taken off the queue.
     pub(crate) fn is_served(&self, key: &Key) -> bool {
         self.entries[key.0].links.is_none()
-    }
-
-    /// Remembers whom to wake from now on. Gives back a waker that is to be dropped outside the lock.
-    #[must_use = "drop it outside the lock"]
-    pub(crate) fn update(&mut self, key: &Key, cx: &Context<'_>) -> Option<Waker> {
-        match &mut self.entries[key.0].waker {
-            Some(waker) if waker.will_wake(cx.waker()) => None,
-            waker => waker.replace(cx.waker().clone()),
-        }
     }
 
     /// Lets a waiter queue, with `data` in its entry if it is new, to be woken by `waker`.

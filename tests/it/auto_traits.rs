@@ -371,7 +371,7 @@ fn of_combinators() {
         RaceOk<PinnedResult>: true false true;
         Quorum<Good>: true false true;
         Quorum<Bad>: false false true;
-        Hedge<Of<Bad>>: false false true;
+        Hedge<Of<Bad>>: false false false;
         WaitSet<Ready<u8>>: true true true;
         WaitSet<Ready<Rc<u8>>>: false false true;
         WaitSet<Pinned>: true true false;

@@ -1,7 +1,9 @@
 //! Mains on a simulation, with signals sent by hand.
 
-use std::future::pending;
+use std::future::{pending, poll_fn};
 use std::sync::Mutex;
+use std::task::Poll;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use untethered::group::OnCancel;
@@ -9,7 +11,7 @@ use untethered::run::Run;
 use untethered::runtime::{BoxFuture, Sleeper, Spawner, Unobserved};
 use untethered::signal::{SecondSignal, ShutdownSignals, Signal, Source};
 use untethered::sim::{Order, Sim, drop_at_every_poll, yield_now};
-use untethered::{Runtime, run, run_with};
+use untethered::{Runtime, block_on, run, run_with};
 
 use crate::support::{Drops, Log, panic_text};
 
@@ -337,4 +339,22 @@ fn a_deadlock_of_a_main_is_told_at_the_line_of_the_caller() {
     );
     let inside = panic_text(|| sim.block_on(async { sim.runtime().block_on(async {}) }));
     assert!(inside.contains("is running already"), "{inside}");
+}
+
+// K2
+#[test]
+fn a_call_within_a_block_on_takes_no_wake_up_of_the_one_around_it() {
+    let mut polls = 0;
+    block_on(poll_fn(|cx| {
+        polls += 1;
+        if polls == 2 {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        // Uses up what the thread itself remembers of a wake-up.
+        block_on(yield_now());
+        thread::park_timeout(Duration::ZERO);
+        Poll::Pending
+    }));
+    assert_eq!(polls, 2);
 }

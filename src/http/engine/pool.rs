@@ -13,8 +13,8 @@ use super::socket::Hook;
 use crate::http::{ErrorKind, HttpError};
 use crate::primitives::Mutex;
 use crate::runtime::Runtime;
-use crate::sync::{Key, WaitList, wake_all};
-use crate::task::{CancellationToken, Task, catch_drop};
+use crate::sync::{Key, NeedsClone, WaitList, wake_all};
+use crate::task::{CancellationToken, Task, discard};
 
 /// Where a connection leads to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -342,21 +342,28 @@ struct Closer<'a> {
 
 impl Closer<'_> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut state = self.pool.state.lock();
-        if state.in_use.is_empty() {
-            return Poll::Ready(());
-        }
-        let old = match &self.key {
-            Some(key) if !state.closers.is_served(key) => state.closers.update(key, cx),
-            _ => {
-                let served = self.key.take().map(|key| state.closers.remove(key));
-                self.key = Some(state.closers.push(cx.waker().clone()));
-                served.and_then(|removed| removed.waker)
+        let mut spare = None;
+        loop {
+            let mut state = self.pool.state.lock();
+            if state.in_use.is_empty() {
+                return Poll::Ready(());
             }
-        };
-        drop(state);
-        catch_drop(old).ok();
-        Poll::Pending
+            // One that was served too early begins again.
+            let key = self.key.take_if(|key| state.closers.is_served(key));
+            let served = key.map(|key| state.closers.remove(key));
+            let queued = state
+                .closers
+                .queue(&mut self.key, cx.waker(), &mut spare, || ());
+            drop(state);
+            discard(served.and_then(|removed| removed.waker));
+            match queued {
+                Ok(queued) => {
+                    discard(queued.old);
+                    return Poll::Pending;
+                }
+                Err(NeedsClone) => spare = Some(cx.waker().clone()),
+            }
+        }
     }
 }
 
@@ -364,7 +371,7 @@ impl Drop for Closer<'_> {
     fn drop(&mut self) {
         if let Some(key) = self.key.take() {
             let removed = self.pool.state.lock().closers.remove(key);
-            catch_drop(removed.waker).ok();
+            discard(removed.waker);
         }
     }
 }

@@ -8,8 +8,8 @@ use std::task::{Context, Poll};
 
 use crate::primitives::Mutex;
 use crate::runtime::{BoxFuture, Runtime};
-use crate::sync::{Key, WaitList, wake_all};
-use crate::task::{Task, catch_drop};
+use crate::sync::{Key, NeedsClone, WaitList, wake_all};
+use crate::task::{Task, discard};
 
 /// Finds the addresses of a host.
 pub(super) type Resolver =
@@ -170,20 +170,24 @@ struct Waiter<'a> {
 
 impl Waiter<'_> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Addresses> {
-        let mut state = self.flight.state.lock();
-        if let Some(addresses) = &state.addresses {
-            return Poll::Ready(addresses.clone());
-        }
-        let old = match &self.key {
-            Some(key) => state.waiters.update(key, cx),
-            None => {
-                self.key = Some(state.waiters.push(cx.waker().clone()));
-                None
+        let mut spare = None;
+        loop {
+            let mut state = self.flight.state.lock();
+            if let Some(addresses) = &state.addresses {
+                return Poll::Ready(addresses.clone());
             }
-        };
-        drop(state);
-        catch_drop(old).ok();
-        Poll::Pending
+            let queued = state
+                .waiters
+                .queue(&mut self.key, cx.waker(), &mut spare, || ());
+            drop(state);
+            match queued {
+                Ok(queued) => {
+                    discard(queued.old);
+                    return Poll::Pending;
+                }
+                Err(NeedsClone) => spare = Some(cx.waker().clone()),
+            }
+        }
     }
 }
 
@@ -191,7 +195,7 @@ impl Drop for Waiter<'_> {
     fn drop(&mut self) {
         if let Some(key) = self.key.take() {
             let removed = self.flight.state.lock().waiters.remove(key);
-            catch_drop(removed.waker).ok();
+            discard(removed.waker);
         }
     }
 }

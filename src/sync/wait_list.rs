@@ -1,6 +1,6 @@
 //! First come, first served: who waits, in which order, and how to wake them.
 
-use std::task::{Context, Waker};
+use std::task::Waker;
 
 use slab::Slab;
 

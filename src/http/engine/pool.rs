@@ -357,10 +357,7 @@ impl Closer<'_> {
             drop(state);
             discard(served.and_then(|removed| removed.waker));
             match queued {
-                Ok(queued) => {
-                    discard(queued.old);
-                    return Poll::Pending;
-                }
+                Ok(_) => return Poll::Pending,
                 Err(NeedsClone) => spare = Some(cx.waker().clone()),
             }
         }

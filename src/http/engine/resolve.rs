@@ -181,10 +181,7 @@ impl Waiter<'_> {
                 .queue(&mut self.key, cx.waker(), &mut spare, || ());
             drop(state);
             match queued {
-                Ok(queued) => {
-                    discard(queued.old);
-                    return Poll::Pending;
-                }
+                Ok(_) => return Poll::Pending,
                 Err(NeedsClone) => spare = Some(cx.waker().clone()),
             }
         }

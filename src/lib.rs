@@ -67,6 +67,8 @@ pub mod stream;
 pub mod sync;
 pub mod task;
 pub mod time;
+#[cfg(feature = "workers")]
+pub mod workers;
 
 pub use queue::Queue;
 pub use runtime::Runtime;

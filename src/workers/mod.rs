@@ -1,0 +1,5 @@
+//! Processes that this program starts.
+
+mod child;
+
+pub use self::child::{Child, Exit, SignalError};

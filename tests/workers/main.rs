@@ -1,0 +1,5 @@
+//! Real processes, each under a dead man's timer.
+#![cfg(unix)]
+
+mod child;
+mod support;

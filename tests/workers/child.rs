@@ -9,6 +9,7 @@ use futures_util::future::join_all;
 use untethered::signal::Signal;
 use untethered::workers::{Child, Exit};
 
+use crate::program::Program;
 use crate::support::{DeadMan, until_gone};
 
 /// A process that ends when its standard input does.
@@ -26,7 +27,17 @@ fn shell(script: &str) -> Child {
 #[test]
 fn thirty_two_at_once_each_have_their_right_end() {
     let _dead_man = DeadMan::new();
-    let children: Vec<_> = (0..32).map(|_| cat()).collect();
+    // Not `cat`: where this test runs in the background, a shell may have it ignore SIGINT.
+    let mut children: Vec<_> = (0..32)
+        .map(|_| {
+            let mut program = Program::command("waits for any signal");
+            Child::spawn(program.stdout(Stdio::piped())).unwrap()
+        })
+        .collect();
+    for child in &mut children {
+        let mut lines = BufReader::new(child.take_stdout().unwrap()).lines();
+        assert!(lines.any(|line| line.unwrap() == "> here"));
+    }
     let ends = block_on(async {
         let ends = join_all(children.iter().map(Child::wait));
         let signals = async {
@@ -48,11 +59,20 @@ fn thirty_two_at_once_each_have_their_right_end() {
 fn codes_and_signals_are_kept_apart() {
     let _dead_man = DeadMan::new();
     let end = block_on(shell("exit 7").wait());
-    assert_eq!((end, end.to_string()), (Exit::Code(7), "exit code 7".into()));
-    assert_eq!((end.code(), end.signal(), end.shell_code()), (Some(7), None, 7));
+    assert_eq!(
+        (end, end.to_string()),
+        (Exit::Code(7), "exit code 7".into())
+    );
+    assert_eq!(
+        (end.code(), end.signal(), end.shell_code()),
+        (Some(7), None, 7)
+    );
     // No core file where the test runs.
     let end = block_on(shell("ulimit -c 0; kill -SEGV $$").wait());
-    assert_eq!((end.signal(), end.signal_name()), (Some(11), Some("SIGSEGV")));
+    assert_eq!(
+        (end.signal(), end.signal_name()),
+        (Some(11), Some("SIGSEGV"))
+    );
     assert_eq!(end.to_string(), "killed by SIGSEGV");
     assert_eq!((end.code(), end.shell_code()), (None, 139));
     assert!(!end.success());
@@ -109,7 +129,11 @@ fn a_dropped_wait_leaves_the_others_and_no_zombie() {
     let mut second = Box::pin(child.wait());
     for (wait, count) in [(&mut first, &dropped), (&mut second, &kept)] {
         let waker = Waker::from(count.clone());
-        assert!(wait.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        assert!(
+            wait.as_mut()
+                .poll(&mut Context::from_waker(&waker))
+                .is_pending()
+        );
     }
     drop(first);
     child.kill().unwrap();

@@ -2,4 +2,7 @@
 #![cfg(unix)]
 
 mod child;
+mod processes;
+mod program;
 mod support;
+mod threads;

@@ -18,6 +18,8 @@ mod on_death;
 mod process;
 mod reason;
 mod report;
+#[cfg(all(unix, not(any(target_os = "solaris", target_os = "illumos"))))]
+mod reuse_port;
 mod supervisor;
 mod thread;
 mod wire;
@@ -34,4 +36,6 @@ pub use self::on_death::{OnDeath, Respawn};
 pub use self::process::Value;
 pub use self::reason::StopReason;
 pub use self::report::{End, Failure, Phase, Report};
+#[cfg(all(unix, not(any(target_os = "solaris", target_os = "illumos"))))]
+pub use self::reuse_port::reuse_port;
 pub use self::worker::{Worker, worker_index};

@@ -1,7 +1,9 @@
 use std::future::pending;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use untethered::group::BoxError;
@@ -23,6 +25,24 @@ fn workers(n: usize) -> Workers<Processes> {
 async fn serve(worker: Worker) {
     let reason = worker.stopped().await;
     say(format_args!("worker {} stops: {reason}", worker.index()));
+}
+
+/// Says hello to every connection, also to those that wait when it is asked to stop.
+async fn greet(worker: Worker<Vec<u8>>) -> std::io::Result<()> {
+    let listener = async_io::Async::new(worker.listener()?)?;
+    let greeting = async {
+        loop {
+            let (stream, _) = listener.accept().await?;
+            stream.get_ref().write_all(b"hello")?;
+        }
+    };
+    if let Some(result) = worker.run_until_stopped(greeting).await {
+        return result;
+    }
+    while let Ok((mut stream, _)) = listener.get_ref().accept() {
+        stream.write_all(b"hello")?;
+    }
+    Ok(())
 }
 
 /// Says the end of the program, and gives its exit code.
@@ -204,6 +224,7 @@ fn play_role() {
         ),
         "listens" => over(
             workers(2)
+                .reload_on([Signal::Hangup])
                 .listen("127.0.0.1:0")
                 .listen("127.0.0.1:0")
                 .main(|main| async move {
@@ -213,19 +234,8 @@ fn play_role() {
                     main.serve(Vec::new()).await
                 })
                 .run(|worker| async move {
-                    let listener = async_io::Async::new(worker.listener()?)?;
                     assert_eq!(worker.listeners().len(), 2);
-                    let answer = async {
-                        loop {
-                            let (stream, _) = listener.accept().await?;
-                            use std::io::Write;
-                            stream.get_ref().write_all(b"hello")?;
-                        }
-                    };
-                    match worker.run_until_stopped(answer).await {
-                        Some(result) => result,
-                        None => Ok::<(), std::io::Error>(()),
-                    }
+                    greet(worker).await
                 }),
         ),
         "address taken" => {
@@ -253,7 +263,7 @@ fn play_role() {
         }
         "is late" => {
             if std::env::var_os("UNTETHERED_WORKER").is_some() {
-                say(format_args!("waits {}", std::process::id()));
+                say("waits");
                 let parent = std::os::unix::process::parent_id();
                 while std::os::unix::process::parent_id() == parent {
                     std::thread::yield_now();
@@ -296,10 +306,6 @@ fn play_role() {
         other => panic!("no such role: {other}"),
     };
     std::process::exit(code);
-}
-
-fn pid(rest: String) -> u32 {
-    rest.trim().parse().unwrap()
 }
 
 /// The processes of workers that were started so far.
@@ -628,19 +634,12 @@ fn workers_end_with_a_parent_that_is_killed() {
         let mut program = Program::start(role);
         program.expect_all(["ready 0", "ready 1"]);
         program.signal("-KILL");
-        // The workers share its output: it ends with the last of them.
+        // The workers share its output, which ends with the last of them.
         let (status, seen) = program.end();
         assert!(!status.success());
         let told = if role == "does not listen" { 0 } else { 2 };
-        assert_eq!(
-            seen.iter()
-                .filter(|line| line.ends_with("the parent has gone"))
-                .count(),
-            told
-        );
-        for pid in pids(&seen) {
-            until_gone(pid);
-        }
+        let gone = |line: &&String| line.ends_with("the parent has gone");
+        assert_eq!(seen.iter().filter(gone).count(), told);
     }
 }
 
@@ -649,12 +648,11 @@ fn workers_end_with_a_parent_that_is_killed() {
 fn a_worker_whose_parent_has_gone_before_never_runs() {
     let _dead_man = DeadMan::new();
     let mut program = Program::start("is late");
-    let worker = pid(program.expect("waits "));
+    program.expect("waits");
     program.signal("-KILL");
     program.child_ended();
     program.expect("is an orphan");
     let (_, seen) = program.end();
-    until_gone(worker);
     assert_eq!(says(&seen, "runs all the same"), 0);
 }
 
@@ -764,6 +762,59 @@ fn workers_inherit_the_sockets() {
     assert_eq!(
         (code, says(&seen, "error: can not listen on 127.0.0.1:")),
         (1, 1),
+        "{seen:#?}"
+    );
+}
+
+// W7
+#[test]
+fn no_connection_fails_while_workers_are_reloaded_and_stopped() {
+    let _dead_man = DeadMan::new();
+    let mut program = Program::start("listens");
+    let address = program.expect("at ");
+    program.expect_all(["ready 0", "ready 1"]);
+    let over = Arc::new(AtomicBool::new(false));
+    let clients: Vec<_> = (0..4)
+        .map(|_| {
+            let (address, over) = (address.clone(), over.clone());
+            std::thread::spawn(move || {
+                let mut answers = 0;
+                while !over.load(Ordering::SeqCst) {
+                    let mut answer = String::new();
+                    let mut stream = TcpStream::connect(&address)?;
+                    stream.read_to_string(&mut answer)?;
+                    assert_eq!(answer, "hello");
+                    answers += 1;
+                }
+                // One that is under way when the workers are asked to stop.
+                Ok::<_, std::io::Error>((answers, TcpStream::connect(&address)?))
+            })
+        })
+        .collect();
+    for _ in 0..5 {
+        program.signal("-HUP");
+        program.expect("reloaded");
+        program.expect_all(["ended 0 clean", "ended 1 clean"]);
+    }
+    over.store(true, Ordering::SeqCst);
+    let clients: Vec<_> = clients
+        .into_iter()
+        .map(|client| client.join().unwrap())
+        .collect();
+    program.signal("-TERM");
+    let mut answers = 0;
+    for client in clients {
+        let (answered, mut last) = client.unwrap();
+        let mut answer = String::new();
+        last.read_to_string(&mut answer).unwrap();
+        assert_eq!(answer, "hello");
+        answers += answered;
+    }
+    assert!(answers > 0);
+    let (code, seen) = program.code();
+    assert_eq!(
+        (code, says(&seen, "0 restarts, 5 reloads")),
+        (0, 1),
         "{seen:#?}"
     );
 }

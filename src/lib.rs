@@ -20,6 +20,7 @@
 //! | so many at once in several places; so many in a period | [`sync::Limit`], [`sync::RateLimit`] |
 //! | many HTTP requests | [`http::FanOut`] |
 //! | stop on Ctrl-C | [`signal::ShutdownSignals`] |
+//! | serve with several processes or threads | [`workers::Workers`] |
 //! | test with virtual time | [`sim::Sim`] |
 //!
 //! # Words that mean the same everywhere
@@ -32,17 +33,11 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // Links to what a feature adds.
 #![cfg_attr(
-    not(all(feature = "http", feature = "signal", feature = "sim")),
+    not(all(feature = "http", feature = "sim", feature = "workers")),
     allow(rustdoc::broken_intra_doc_links)
 )]
 
-#[cfg(all(
-    doctest,
-    feature = "surf",
-    feature = "signal",
-    feature = "sim",
-    feature = "threads"
-))]
+#[cfg(all(doctest, feature = "surf", feature = "sim", feature = "workers"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
 

@@ -392,7 +392,7 @@ impl Supervisor {
         };
         let (reason, failure) = match worker.done {
             Some(done) => (done.reason, done.failure),
-            None => (worker.asked.clone(), None),
+            None => (worker.asked.clone().or(self.stop_signal(exit)), None),
         };
         let failure = worker.failure.or(failure);
         // Nobody asked it, not even somebody else.
@@ -404,6 +404,14 @@ impl Supervisor {
         } else {
             self.ended_unasked(end, worker.since, by_itself);
         }
+    }
+
+    /// The stop signal that ended a worker which did not listen for signals yet, as one that the
+    /// terminal sends to all.
+    fn stop_signal(&self, exit: Exit) -> Option<StopReason> {
+        let mut signals = self.plan.stop_signals.iter();
+        let signal = signals.find(|signal| exit.signal() == Some(signal.number()))?;
+        Some(StopReason::Signal(*signal))
     }
 
     fn record(&mut self, end: End) {

@@ -29,15 +29,17 @@ use crate::task::CancellationToken;
 /// ```
 ///
 /// Clones are the same worker.
-#[derive(Clone)]
 pub struct Worker<V = ()> {
     seat: Arc<Seat>,
-    value: V,
+    value: Arc<V>,
 }
 
 impl<V> Worker<V> {
     pub(super) fn new(seat: Arc<Seat>, value: V) -> Self {
-        Self { seat, value }
+        Self {
+            seat,
+            value: Arc::new(value),
+        }
     }
 
     /// Which worker this is, from nought. Extra ones come after the others.
@@ -126,6 +128,15 @@ impl<V> Worker<V> {
     /// The same worker without the value.
     pub(super) fn without_value(self) -> Worker {
         Worker::new(self.seat, ())
+    }
+}
+
+impl<V> Clone for Worker<V> {
+    fn clone(&self) -> Self {
+        Self {
+            seat: self.seat.clone(),
+            value: self.value.clone(),
+        }
     }
 }
 

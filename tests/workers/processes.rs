@@ -6,10 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use untethered::combine::race;
 use untethered::group::BoxError;
 use untethered::signal::{ShutdownSignals, Signal};
+use untethered::sync::Event;
 use untethered::workers::{
-    OnDeath, Processes, Report, Respawn, StopReason, Worker, Workers, WorkersError, worker_index,
+    Notice, OnDeath, Processes, Report, Respawn, StopReason, Worker, Workers, WorkersError,
+    worker_index,
 };
 
 use crate::program::{Program, role, say, send, tell};
@@ -250,6 +253,42 @@ fn play_role() {
             control.stop("too late");
             over(workers.run(serve))
         }
+        "is killed" => {
+            let workers = workers(2);
+            workers.control().kill();
+            over(workers.run(serve))
+        }
+        "gives up" => {
+            let ready = Event::new();
+            let is_ready = ready.clone();
+            let workers = workers(1).orphans_within(LONG).on_notice(move |notice| {
+                tell(notice);
+                if matches!(notice, Notice::Ready { .. }) {
+                    is_ready.set();
+                }
+            });
+            over(
+                workers
+                    .main(|main| async move {
+                        let serve = main.serve(Vec::new());
+                        race((serve, async move { ready.wait().await })).await;
+                        Err("not any more")
+                    })
+                    .run(|worker| async move {
+                        worker.ready();
+                        pending::<()>().await;
+                    }),
+            )
+        }
+        "is slow to listen" => {
+            if std::env::var_os("UNTETHERED_WORKER").is_some() {
+                say("not yet");
+                loop {
+                    std::thread::park();
+                }
+            }
+            over(workers(1).run(|_| async {}))
+        }
         "does not listen" | "listens to its parent" => {
             over(workers(2).orphans_within(SHORT).run(|worker| async move {
                 worker.ready();
@@ -367,6 +406,22 @@ fn a_terminal_that_signals_everybody_is_one_stop() {
 
 // W3
 #[test]
+fn a_terminal_may_signal_before_a_worker_listens() {
+    use std::os::unix::process::CommandExt;
+
+    let _dead_man = DeadMan::new();
+    let mut program = Program::start_with("is slow to listen", |command| {
+        command.process_group(0);
+    });
+    program.expect("not yet");
+    send("-TERM", &format!("-{}", program.pid()));
+    let (code, seen) = program.code();
+    assert_eq!((code, says(&seen, "over: SIGTERM")), (0, 1), "{seen:#?}");
+    assert_eq!(says(&seen, "ended 0 clean"), 1, "{seen:#?}");
+}
+
+// W3
+#[test]
 fn other_signals_may_stop() {
     let _dead_man = DeadMan::new();
     let mut program = Program::start("on SIGUSR1");
@@ -415,6 +470,25 @@ fn a_second_signal_kills_at_once() {
     let (code, seen) = program.code();
     assert_eq!((code, says(&seen, "over: SIGTERM")), (137, 1), "{seen:#?}");
     assert_eq!(says(&seen, "ended 0 bad"), 1);
+}
+
+// W4
+#[test]
+fn workers_that_nobody_supervises_any_more_are_killed() {
+    let _dead_man = DeadMan::new();
+    let (code, seen) = Program::start("is killed").code();
+    assert_eq!((code, says(&seen, "over: kill")), (137, 1), "{seen:#?}");
+    assert_eq!(
+        seen.iter()
+            .filter(|line| line.contains("killed by SIGKILL"))
+            .count(),
+        4
+    );
+
+    // Its output ends with the last of its workers.
+    let (code, seen) = Program::start("gives up").code();
+    let error = "error: the main context failed: not any more";
+    assert_eq!((code, says(&seen, error)), (1, 1), "{seen:#?}");
 }
 
 // W5

@@ -138,6 +138,14 @@ impl Running for Process {
     }
 }
 
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Now, and not when the task that waits for the child is dropped: this program may end
+        // before that. One that has ended needs no kill.
+        self.child.kill().ok();
+    }
+}
+
 /// Between the parent and one worker.
 struct Talk {
     socket: Async<UnixStream>,

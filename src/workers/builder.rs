@@ -101,6 +101,9 @@ pub(super) struct Set<V> {
 /// The name of the workers that are not extra.
 const WORKER: &str = "worker";
 
+/// How many sockets a worker may inherit.
+pub(super) const MOST_LISTENERS: usize = 16;
+
 impl Workers<Processes> {
     /// `n` worker processes.
     ///
@@ -177,8 +180,17 @@ impl<M, V> Workers<M, V> {
     /// Listens on a TCP address, such as `127.0.0.1:8080`, for all workers.
     ///
     /// The parent binds it and keeps it open; workers inherit it. So no connection is refused and
-    /// none is lost while workers come and go. Call it again for more, up to 16.
+    /// none is lost while workers come and go. Call it again for more.
+    ///
+    /// # Panics
+    ///
+    /// Beyond 16 addresses: more can not be handed to a process at once.
+    #[track_caller]
     pub fn listen(mut self, address: impl Into<String>) -> Self {
+        assert!(
+            self.set.listen.len() < MOST_LISTENERS,
+            "workers listen on up to {MOST_LISTENERS} addresses"
+        );
         self.set.listen.push(address.into());
         self
     }
@@ -187,14 +199,24 @@ impl<M, V> Workers<M, V> {
     ///
     /// Its index comes after those before it. It is ready, dies, is reloaded and stopped as the
     /// others are.
+    ///
+    /// # Panics
+    ///
+    /// If the name is taken: a worker process finds its body by it.
+    #[track_caller]
     pub fn extra<F, Fut>(mut self, name: impl Into<String>, extra: F) -> Self
     where
         F: Fn(Worker<V>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output: WorkerOutput> + 'static,
         V: 'static,
     {
+        let name = name.into();
+        assert!(
+            name != WORKER && self.set.extras.iter().all(|role| role.name != name),
+            "there is a worker named {name:?} already: give each extra one a name of its own"
+        );
         self.set.extras.push(Role {
-            name: name.into(),
+            name,
             body: body(extra),
         });
         self

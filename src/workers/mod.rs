@@ -49,8 +49,10 @@
 //!
 //! Processes need Unix; elsewhere [`run`](Workers::run) says so. Threads and [`Child`] are
 //! everywhere. Linux reports the end of a process through a pidfd, other Unix systems and sandboxes
-//! that refuse one take a thread for each process, and Windows is asked every 20 ms. PR_SET_PDEATHSIG is not used:
-//! it means the parent *thread*, and would end workers with a thread of a pool.
+//! that refuse one take a thread for each process, and Windows is asked every 20 ms.
+//! PR_SET_PDEATHSIG is not used: it means the parent *thread*, and would end workers with a thread
+//! of a pool. Only what was started here is reaped: a parent that is process 1 of a container needs
+//! an init for the rest.
 
 // What only processes need.
 #![cfg_attr(not(unix), allow(dead_code))]

@@ -11,7 +11,7 @@ impl DeadMan {
     pub(crate) fn new() -> Self {
         let (alive, dead) = mpsc::channel();
         thread::spawn(move || {
-            let waited = dead.recv_timeout(Duration::from_secs(60));
+            let waited = dead.recv_timeout(Duration::from_secs(120));
             if waited == Err(RecvTimeoutError::Timeout) {
                 eprintln!("this took too long");
                 std::process::abort();

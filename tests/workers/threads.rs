@@ -1,7 +1,8 @@
 use std::collections::BTreeMap;
-use std::future::pending;
+use std::future::{pending, poll_fn};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 use std::time::Duration;
 
 use futures_lite::future::{block_on, poll_once};
@@ -37,6 +38,7 @@ fn threads_are_told_why_and_report() {
             control.stop(format!("asked by {}", 7));
             control.stop("too late");
             let reason = worker.stopped().await;
+            control.stop("much too late");
             let name = std::thread::current().name().map(str::to_owned);
             log.lock().unwrap().insert(worker.index(), (name, reason));
         }
@@ -116,7 +118,6 @@ fn a_thread_that_does_not_stop_is_left_behind() {
         "{stuck}"
     );
     assert!(!report.is_clean() && report.code() == 255);
-    assert!(report.ends[1].is_clean());
     // It goes on, and knows why it should not.
     free.send(()).unwrap();
     assert_eq!(
@@ -232,6 +233,50 @@ fn dropping_the_workers_asks_them_to_stop() {
 }
 
 #[test]
+fn the_workers_may_be_dropped_at_any_poll() {
+    let _dead_man = DeadMan::new();
+    let mut was_dropped = 0;
+    for polls in 0..12 {
+        let (alive, dead) = mpsc::channel::<()>();
+        let workers = quiet(2);
+        let control = workers.control();
+        let ended = workers
+            .main(move |main| async move {
+                let mut serve = Box::pin(main.serve(()));
+                let mut polled = 0;
+                let ended = poll_fn(|cx| match serve.as_mut().poll(cx) {
+                    Poll::Ready(ended) => Poll::Ready(Some(ended)),
+                    Poll::Pending if polled == polls => Poll::Ready(None),
+                    Poll::Pending => {
+                        polled += 1;
+                        Poll::Pending
+                    }
+                });
+                match ended.await {
+                    Some(ended) => Ok(ended?),
+                    None => Err(BoxError::from("dropped")),
+                }
+            })
+            .run(move |worker| {
+                let (alive, control) = (alive.clone(), control.clone());
+                async move {
+                    worker.ready();
+                    control.reload();
+                    if worker.generation() == 1 {
+                        control.stop("enough");
+                    }
+                    worker.stopped().await;
+                    drop(alive);
+                }
+            });
+        was_dropped += usize::from(ended.is_err());
+        // Ends when the last worker has.
+        assert_eq!(dead.iter().count(), 0);
+    }
+    assert!(was_dropped > 2, "{was_dropped}");
+}
+
+#[test]
 fn a_runner_that_gives_up_is_told() {
     let _dead_man = DeadMan::new();
     let error = quiet(1).runner(drop).run(|_| async {}).unwrap_err();
@@ -289,4 +334,22 @@ fn no_signals_are_refused() {
 #[should_panic(expected = "nought restarts are OnDeath::StopAll")]
 fn nought_restarts_are_refused() {
     Respawn::at_most(0, LONG);
+}
+
+#[test]
+#[should_panic(expected = "there is a worker named \"clock\" already")]
+fn names_are_given_once() {
+    let clock = || Workers::threads(1).extra("clock", |_| async {});
+    let _ = clock()
+        .extra("other", |_| async {})
+        .extra("clock", |_| async {});
+}
+
+#[test]
+#[should_panic(expected = "workers listen on up to 16 addresses")]
+fn too_many_addresses_are_refused() {
+    let mut workers = Workers::threads(1);
+    for _ in 0..17 {
+        workers = workers.listen("127.0.0.1:0");
+    }
 }

@@ -12,18 +12,20 @@ mod platform;
 mod socket;
 
 pub(super) use self::platform::{serve_if_worker, starter};
-pub use self::value::Value;
 
-mod value {
-    /// What a main context may hand to worker processes: nothing, or bytes.
-    pub trait Value: 'static {
-        #[doc(hidden)]
+/// What a main context may hand to worker processes: nothing, or bytes.
+pub trait Value: sealed::Bytes + 'static {}
+
+impl Value for () {}
+impl Value for Vec<u8> {}
+
+pub(super) mod sealed {
+    pub trait Bytes {
         fn into_bytes(self) -> Vec<u8>;
-        #[doc(hidden)]
         fn from_bytes(bytes: Vec<u8>) -> Self;
     }
 
-    impl Value for () {
+    impl Bytes for () {
         fn into_bytes(self) -> Vec<u8> {
             Vec::new()
         }
@@ -31,7 +33,7 @@ mod value {
         fn from_bytes(_bytes: Vec<u8>) -> Self {}
     }
 
-    impl Value for Vec<u8> {
+    impl Bytes for Vec<u8> {
         fn into_bytes(self) -> Vec<u8> {
             self
         }

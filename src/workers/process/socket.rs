@@ -14,13 +14,11 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
 
+use crate::workers::builder::MOST_LISTENERS;
 use crate::workers::wire::{Inbox, ToWorker};
 
 /// Says whose worker a process is, and which socket its standard input must be for that to hold.
 pub(super) const MARK: &str = "UNTETHERED_WORKER";
-
-/// How many sockets a worker may inherit.
-pub(super) const MOST_LISTENERS: usize = 16;
 
 /// The value of [`MARK`] for a worker of `name` whose standard input is `socket`.
 pub(super) fn mark(name: &str, socket: impl AsFd) -> io::Result<String> {

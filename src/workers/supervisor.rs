@@ -110,7 +110,7 @@ struct Worker {
 #[derive(Default)]
 struct Seat {
     /// In a row.
-    deaths: u32,
+    deaths: usize,
     respawn: Option<Task<()>>,
     last: Option<End>,
 }
@@ -456,7 +456,8 @@ impl Supervisor {
                 if now.duration_since(since) >= respawn.window {
                     self.seats[index].deaths = 0;
                 }
-                let after = respawn.wait(self.seats[index].deaths);
+                let backoff = respawn.backoff.of(index as u64);
+                let after = backoff.delay(self.seats[index].deaths);
                 self.seats[index].deaths += 1;
                 self.notice(&Notice::Restarting { index, after });
                 self.seats[index].respawn = Some(self.after(after, News::Respawn(index)));

@@ -10,6 +10,7 @@ use untethered::combine::race;
 use untethered::group::BoxError;
 use untethered::signal::{ShutdownSignals, Signal};
 use untethered::sync::Event;
+use untethered::time::Backoff;
 use untethered::workers::{
     Notice, OnDeath, Processes, Report, Respawn, StopReason, Worker, Workers, WorkersError,
     worker_index,
@@ -124,11 +125,11 @@ fn play_role() {
             say(format_args!("{} broke off", worker.index()));
         })),
         "respawns" => {
-            let respawn = Respawn::at_most(3, LONG).backoff(Duration::ZERO, SHORT);
+            let respawn = Respawn::at_most(3, LONG).backoff(Backoff::new(Duration::ZERO));
             over(workers(2).on_death(OnDeath::Respawn(respawn)).run(serve))
         }
         "dies early" => {
-            let respawn = Respawn::at_most(3, LONG).backoff(Duration::ZERO, SHORT);
+            let respawn = Respawn::at_most(3, LONG).backoff(Backoff::new(Duration::ZERO));
             over(
                 workers(2)
                     .on_death(OnDeath::Respawn(respawn))

@@ -434,7 +434,7 @@ impl Supervisor {
             self.came_up(index, generation);
         } else if self.is_coming(generation) {
             self.abandon_reload();
-        } else if self.reason.is_none() && generation == self.generation {
+        } else if self.reason.is_none() {
             self.died(index, since, reason);
         }
     }
@@ -477,10 +477,9 @@ impl Supervisor {
         }
     }
 
-    /// Not while another reload is under way, nor while the workers it replaces are starting.
+    /// One reload after the other.
     fn reload_if_due(&mut self) {
-        let starting = |worker: &Worker| !worker.ready && worker.asked.is_none();
-        if !self.reload_again || self.coming.is_some() || self.workers.values().any(starting) {
+        if !self.reload_again || self.coming.is_some() {
             return;
         }
         self.reload_again = false;

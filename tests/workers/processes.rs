@@ -116,7 +116,7 @@ fn play_role() {
         }
         "is never ready" => over(workers(2).ready_within(SHORT).run(|worker| async move {
             match worker.index() {
-                1 => pending::<()>().await,
+                1 => worker.token().cancelled().await,
                 _ => serve(worker).await,
             }
         })),
@@ -503,6 +503,19 @@ fn workers_that_nobody_supervises_any_more_are_killed() {
     assert_eq!((code, says(&seen, error)), (1, 1), "{seen:#?}");
 }
 
+// W4
+#[test]
+fn one_that_is_killed_while_it_stops_ended_badly() {
+    let _dead_man = DeadMan::new();
+    let mut program = Program::start("hangs for long");
+    program.expect_all(["ready 0", "ready 1"]);
+    program.signal("-TERM");
+    program.expect("ended 1 clean");
+    send("-KILL", &ready(&program, 0));
+    let (code, seen) = program.code();
+    assert_eq!((code, says(&seen, "ended 0 bad")), (137, 1), "{seen:#?}");
+}
+
 // W5
 #[test]
 fn a_worker_that_fails_stops_all_and_its_phase_is_told() {
@@ -528,6 +541,7 @@ fn a_worker_that_fails_stops_all_and_its_phase_is_told() {
             end.contains(&format!("failed while it {past}: no {phase}")),
             "{end}"
         );
+        assert!(says(&seen, "ready 0") <= 1, "{seen:#?}");
         assert_eq!(
             says(&seen, "ended 0 clean") + says(&seen, "ended 2 clean"),
             2,
@@ -667,11 +681,16 @@ fn a_replaced_worker_does_not_spoil_the_end() {
 // W7
 #[test]
 fn a_reload_starts_the_new_before_it_stops_the_old() {
+    use std::os::unix::process::CommandExt;
+
     let _dead_man = DeadMan::new();
-    let mut program = Program::start("reloads");
+    let mut program = Program::start_with("reloads", |command| {
+        command.process_group(0);
+    });
     program.expect_all(["ready 0", "ready 1"]);
     for generation in 1..=2 {
-        program.signal("-HUP");
+        // The workers get it too, and leave it to their parent.
+        send("-HUP", &format!("-{}", program.pid()));
         program.expect("reloading");
         program.expect_all(["ready 0", "ready 1"]);
         program.expect("reloaded");

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::future::{pending, poll_fn};
 use std::sync::mpsc;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -165,8 +165,10 @@ fn a_dead_thread_is_replaced() {
 fn waits_grow_until_a_worker_has_lived_for_a_window() {
     let _dead_man = DeadMan::new();
     let ms = Duration::from_millis;
-    for (window, waits) in [(LONG, [1, 2, 4]), (Duration::from_nanos(1), [1, 1, 1])] {
-        let respawn = Respawn::at_most(9, window).backoff(Backoff::new(ms(1)).without_jitter());
+    // Three restarts are beyond a limit of one, if not within its window.
+    let moment = Duration::from_nanos(1);
+    for (limit, window, waits) in [(9, LONG, [1, 2, 4]), (1, moment, [1, 1, 1])] {
+        let respawn = Respawn::at_most(limit, window).backoff(Backoff::new(ms(1)).without_jitter());
         let notices = Arc::new(Mutex::new(Vec::new()));
         let log = notices.clone();
         let report = quiet(1)
@@ -188,6 +190,66 @@ fn waits_grow_until_a_worker_has_lived_for_a_window() {
         assert!(report.unwrap().is_clean());
         assert_eq!(*notices.lock().unwrap(), waits.map(ms));
     }
+}
+
+// W6
+#[test]
+fn a_stop_does_not_wait_for_a_restart() {
+    let _dead_man = DeadMan::new();
+    let backoff = Backoff::new(LONG).most(LONG).without_jitter();
+    let workers =
+        Workers::threads(1).on_death(OnDeath::Respawn(Respawn::at_most(1, LONG).backoff(backoff)));
+    let control = workers.control();
+    let report = workers
+        .on_notice(move |notice| {
+            if matches!(notice, Notice::Restarting { .. }) {
+                control.stop("not again");
+            }
+        })
+        .run(|_| async { Err::<(), _>("no") })
+        .unwrap();
+    assert_eq!(report.reason, StopReason::Asked("not again".into()));
+    assert_eq!((report.restarts, report.code()), (0, 1));
+}
+
+// W7
+#[test]
+fn a_new_worker_may_be_done_before_the_others_are_ready() {
+    let _dead_man = DeadMan::new();
+    let done = Event::new();
+    let is_done = done.clone();
+    let workers = quiet(2);
+    let reloading = workers.control();
+    let once = Once::new();
+    let report = workers
+        .on_notice(move |notice| match notice {
+            Notice::Ready { .. } => once.call_once(|| reloading.reload()),
+            Notice::Ended(end) if (end.index, end.generation) == (0, 1) => is_done.set(),
+            Notice::Reloaded => reloading.stop("reloaded"),
+            _ => {}
+        })
+        .run(move |worker| {
+            let done = done.clone();
+            async move {
+                match (worker.generation(), worker.index()) {
+                    (0, _) => drop(worker.stopped().await),
+                    (_, 0) => {}
+                    _ => {
+                        done.wait().await;
+                        worker.stopped().await;
+                    }
+                }
+            }
+        })
+        .unwrap();
+    assert_eq!(report.reloads, 1);
+    let ends: Vec<_> = report
+        .ends
+        .iter()
+        .map(|end| (end.index, end.generation))
+        .collect();
+    assert_eq!(ends, [(0, 1), (1, 1)]);
+    assert!(report.is_clean());
 }
 
 // W7

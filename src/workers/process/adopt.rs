@@ -44,6 +44,7 @@ fn give_up(why: fmt::Arguments<'_>) -> ! {
 
 fn serve<V: Value>(set: &Set<V>, role: &Role<V>, socket: UnixStream) -> io::Result<i32> {
     let signals = set.plan.listen_for_signals()?;
+    // Fails if the parent has gone, whatever it had said before.
     let here = (&socket).write_all(&ToParent::Here.frame());
     here.map_err(|_| orphan())?;
     let listeners = receive_listeners(&socket)?;

@@ -20,7 +20,6 @@ use super::{Value, adopt};
 use crate::combine::{OneOf2, race};
 use crate::primitives::Mutex;
 use crate::queue::Queue;
-use crate::sync::Event;
 use crate::task::Task;
 use crate::workers::body::Role;
 use crate::workers::builder::Set;
@@ -100,7 +99,6 @@ impl Program {
         outbox.try_push(hello).ok();
         let talk = Talk {
             socket,
-            here: Event::new(),
             id: start.id,
             news: start.news.clone(),
         };
@@ -149,15 +147,11 @@ impl Drop for Process {
 /// Between the parent and one worker.
 struct Talk {
     socket: Async<UnixStream>,
-    /// Set by the first word of the worker. Nothing is said to it before: a worker whose parent has
-    /// gone must not find a welcome in the socket.
-    here: Event,
     id: u64,
     news: Queue<News>,
 }
 
 async fn write(talk: Arc<Talk>, outbox: Queue<Vec<u8>>) {
-    talk.here.wait().await;
     while let Some(frame) = outbox.pop().await {
         let mut rest = &frame[..];
         while !rest.is_empty() {
@@ -214,12 +208,8 @@ impl Talk {
 
     fn understand(&self, inbox: &mut Inbox) -> io::Result<()> {
         while let Some(message) = inbox.next()? {
-            match ToParent::decode(&message)? {
-                ToParent::Here => self.here.set(),
-                said => {
-                    self.news.try_push(News::Said(self.id, said)).ok();
-                }
-            }
+            let said = ToParent::decode(&message)?;
+            self.news.try_push(News::Said(self.id, said)).ok();
         }
         Ok(())
     }

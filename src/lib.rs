@@ -16,10 +16,16 @@
 //! | pass items from task to task, with an end | [`Queue`] |
 //! | wait for a flag; load a value once | [`sync::Event`], [`sync::Once`] |
 //! | the first, the first success, all, some of several futures | [`combine`] |
+//! | what a `select!` does, without its traps | [`combine::instead_of_select`] |
 //! | a time limit, something every period | [`time::timeout`], [`time::Timer`] |
 //! | so many at once in several places; so many in a period | [`sync::Limit`], [`sync::RateLimit`] |
 //! | many HTTP requests | [`http::FanOut`] |
-//! | stop on Ctrl-C | [`signal::ShutdownSignals`] |
+//! | keep what async functions gave, load each key once | [`memo::Memo`] |
+//! | blocking closures on threads of their own | [`pool::BlockingPool`] |
+//! | a program that stops in order on Ctrl-C | [`run()`], [`run_with`] |
+//! | signals as a token or a stream | [`signal::ShutdownSignals`] |
+//! | await one future from a thread | [`block_on`], [`Runtime::block_on`] |
+//! | clean-up that is awaited, after an error and a panic too | [`context`] |
 //! | serve with several processes or threads | [`workers::Workers`] |
 //! | test with virtual time | [`sim::Sim`] |
 //!
@@ -33,7 +39,12 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // Links to what a feature adds.
 #![cfg_attr(
-    not(all(feature = "http", feature = "sim", feature = "workers")),
+    not(all(
+        feature = "http",
+        feature = "memo",
+        feature = "sim",
+        feature = "workers"
+    )),
     allow(rustdoc::broken_intra_doc_links)
 )]
 
@@ -46,12 +57,18 @@ struct Readme;
 struct Compare;
 
 pub mod combine;
+pub mod context;
 mod primitives;
 
 pub mod group;
 #[cfg(feature = "http")]
 pub mod http;
+#[cfg(feature = "memo")]
+pub mod memo;
+pub mod pool;
 pub mod queue;
+#[cfg(feature = "signal")]
+pub mod run;
 pub mod runtime;
 mod set;
 #[cfg(feature = "signal")]
@@ -66,6 +83,8 @@ pub mod time;
 pub mod workers;
 
 pub use queue::Queue;
-pub use runtime::Runtime;
+#[cfg(feature = "signal")]
+pub use run::{run, run_with};
+pub use runtime::{Runtime, block_on};
 pub use stream::{concurrent, try_concurrent};
 pub use task::{CancellationToken, Task};

@@ -6,14 +6,24 @@
 mod from {
     pub(crate) use std::sync::{Mutex, MutexGuard, atomic};
     pub(crate) use std::thread;
+    #[cfg(feature = "threads")]
+    pub(crate) use std::thread::park_timeout;
 }
 
 #[cfg(untethered_loom)]
 mod from {
     pub(crate) use loom::sync::{Mutex, MutexGuard, atomic};
     pub(crate) use loom::thread;
+
+    /// In a model no time goes by.
+    #[cfg(any(feature = "threads", test))]
+    pub(crate) fn park_timeout(_longest: std::time::Duration) {
+        thread::park();
+    }
 }
 
+#[cfg(any(feature = "threads", all(test, untethered_loom)))]
+pub(crate) use from::park_timeout;
 pub(crate) use from::{MutexGuard, atomic, thread};
 
 /// How often a waiting thread spins before it looks at the lock again: at first, and at most.
@@ -93,29 +103,29 @@ impl<T> SpinLock<T> {
 
     #[inline]
     pub(crate) fn lock(&self) -> try_lock::Locked<'_, T> {
-        match self.0.try_lock() {
-            Some(guard) => guard,
-            None => self.lock_taken(),
-        }
-    }
-
-    #[cold]
-    fn lock_taken(&self) -> try_lock::Locked<'_, T> {
         let mut pause = SHORTEST_PAUSE;
         loop {
-            if pause > LONGEST_PAUSE {
-                thread::yield_now();
-            } else {
-                for _ in 0..pause {
-                    std::hint::spin_loop();
-                }
-                pause *= 2;
-            }
+            // One place to take it, so that the compiler knows how the guard will release it.
             if let Some(guard) = self.0.try_lock() {
                 return guard;
             }
+            pause = rest(pause);
         }
     }
+}
+
+/// Waits a while. How long the next pause is to be.
+#[cfg(not(untethered_loom))]
+#[cold]
+fn rest(pause: u32) -> u32 {
+    if pause > LONGEST_PAUSE {
+        thread::yield_now();
+        return pause;
+    }
+    for _ in 0..pause {
+        std::hint::spin_loop();
+    }
+    pause * 2
 }
 
 /// The model checker has no notion of time to spin for.

@@ -5,6 +5,9 @@
 //! ```
 #![cfg(untethered_loom)]
 
+#[path = "loom/group.rs"]
+mod group;
+
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -14,7 +17,10 @@ use std::time::Instant;
 use loom::future::block_on;
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
+use untethered::memo::Memo;
+use untethered::pool::BlockingPool;
 use untethered::runtime::{BoxFuture, Sleeper, Spawner};
+use untethered::signal::{ShutdownSignals, Signal};
 use untethered::sync::{Event, Limit, Once};
 use untethered::{CancellationToken, Queue, Runtime};
 
@@ -219,6 +225,31 @@ fn a_push_dropped_beside_a_pop_happened_or_did_not() {
     });
 }
 
+// Q1
+#[test]
+fn a_push_that_is_over_sees_what_was_done_before_the_pop() {
+    loom::model(|| {
+        let queue = Queue::bounded(1);
+        queue.try_push(0).unwrap();
+        let done = Arc::new(AtomicUsize::new(0));
+        let consumer = thread::spawn({
+            let (queue, done) = (queue.clone(), done.clone());
+            move || {
+                done.store(1, Ordering::Relaxed);
+                assert_eq!(queue.try_pop(), Ok(0));
+            }
+        });
+        // Nobody hears the waker, so only the queue can bring the news from the other thread.
+        let waker = Waker::from(Arc::new(Ignore));
+        let mut cx = Context::from_waker(&waker);
+        let mut push = pin!(queue.push(1));
+        if (0..2).any(|_| push.as_mut().poll(&mut cx).is_ready()) {
+            assert_eq!(done.load(Ordering::Relaxed), 1);
+        }
+        consumer.join().unwrap();
+    });
+}
+
 // Q2 Q4
 #[test]
 fn a_close_beside_a_push_and_a_pop_ends_both() {
@@ -319,5 +350,173 @@ fn a_load_dropped_beside_another_leaves_it_the_turn() {
         assert_eq!(*block_on(once.load(|| async { 7 })), 7);
         impatient.join().unwrap();
         assert_eq!(once.get().as_deref(), Some(&7));
+    });
+}
+
+/// Three threads and more: all orders would be too many.
+fn bounded_model(f: impl Fn() + Send + Sync + 'static) {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(2);
+    model.check(f);
+}
+
+fn pool(threads: usize) -> Arc<BlockingPool> {
+    let builder = BlockingPool::builder().threads(threads).queue(1);
+    Arc::new(builder.build().unwrap())
+}
+
+// B1
+#[test]
+fn what_is_spawned_beside_a_close_is_finished_or_refused() {
+    bounded_model(|| {
+        let pool = pool(1);
+        let spawner = thread::spawn({
+            let pool = pool.clone();
+            move || pool.try_spawn(|| 7)
+        });
+        block_on(Box::pin(pool.join()));
+        match spawner.join().unwrap() {
+            Ok(task) => {
+                assert!(task.is_finished());
+                assert_eq!(block_on(task).unwrap(), 7);
+            }
+            Err(refused) => assert!(refused.is_closed()),
+        }
+    });
+}
+
+// B1
+#[test]
+fn the_last_of_two_threads_ends_the_pool() {
+    bounded_model(|| {
+        let pool = pool(2);
+        let task = pool.try_spawn(|| 7).unwrap();
+        block_on(Box::pin(pool.join()));
+        assert_eq!(block_on(task).unwrap(), 7);
+        assert!(pool.is_closed());
+    });
+}
+
+// B2
+#[test]
+fn what_is_spawned_beside_a_cancel_has_an_end() {
+    bounded_model(|| {
+        let pool = pool(1);
+        let spawner = thread::spawn({
+            let pool = pool.clone();
+            move || pool.try_spawn(|| 7).ok()
+        });
+        pool.cancel("now");
+        block_on(Box::pin(pool.closed()));
+        match spawner.join().unwrap().map(block_on) {
+            Some(Ok(value)) => assert_eq!(value, 7),
+            Some(Err(error)) => assert_eq!(error.reason().unwrap().as_str(), "now"),
+            None => {}
+        }
+    });
+}
+
+// M1 M2
+#[test]
+fn a_load_goes_on_for_one_beside_another_that_is_dropped() {
+    bounded_model(|| {
+        let memo = Memo::new(1);
+        let go = Event::new();
+        let impatient = thread::spawn({
+            let (memo, go) = (memo.clone(), go.clone());
+            move || poll_and_drop(memo.load(1, move || waited(go, 1)))
+        });
+        let setter = thread::spawn({
+            let go = go.clone();
+            move || go.set()
+        });
+        assert_eq!(*block_on(memo.load(1, move || waited(go, 1))).unwrap(), 1);
+        impatient.join().unwrap();
+        setter.join().unwrap();
+        assert_eq!(memo.get(&1).as_deref(), Some(&1));
+        assert!(memo.stats().loads <= 2);
+    });
+}
+
+// M1 M2
+#[test]
+fn two_who_wait_for_a_load_that_is_woken_beside_them_get_it() {
+    bounded_model(|| {
+        let memo = Memo::new(1);
+        let go = Event::new();
+        let other = thread::spawn({
+            let (memo, go) = (memo.clone(), go.clone());
+            move || *block_on(memo.load(1, move || waited(go, 1))).unwrap()
+        });
+        let setter = thread::spawn({
+            let go = go.clone();
+            move || go.set()
+        });
+        assert_eq!(*block_on(memo.load(1, move || waited(go, 1))).unwrap(), 1);
+        assert_eq!(other.join().unwrap(), 1);
+        setter.join().unwrap();
+        assert_eq!(memo.stats().loads, 1);
+    });
+}
+
+// M5
+#[test]
+fn a_load_beside_an_invalidate_is_kept_or_not_but_given() {
+    bounded_model(|| {
+        let memo = Memo::new(1);
+        let other = thread::spawn({
+            let memo = memo.clone();
+            move || memo.invalidate(&1)
+        });
+        assert_eq!(*block_on(memo.load(1, || async { 7 })).unwrap(), 7);
+        let was_stored = other.join().unwrap();
+        assert!(!(was_stored && memo.contains(&1)));
+        assert_eq!(*block_on(memo.load(1, || async { 7 })).unwrap(), 7);
+    });
+}
+
+async fn waited(go: Event, value: u8) -> u8 {
+    go.wait().await;
+    value
+}
+
+// K2
+#[test]
+fn a_wake_beside_a_block_on_is_not_lost() {
+    loom::model(|| {
+        let token = CancellationToken::new();
+        let other = token.clone();
+        let cancels = thread::spawn(move || other.cancel("now"));
+        // A deadlock of the model, if the thread parks for good.
+        untethered::block_on(token.cancelled());
+        // The token of the thread that a call within took does not keep the outer one asleep.
+        untethered::block_on(async {
+            let event = Event::new();
+            let sets = thread::spawn({
+                let event = event.clone();
+                move || event.set()
+            });
+            untethered::block_on(event.wait());
+            event.wait().await;
+            sets.join().unwrap();
+        });
+        cancels.join().unwrap();
+    });
+}
+
+// I1
+#[test]
+fn a_second_signal_is_never_seen_without_the_first() {
+    loom::model(|| {
+        let (source, signals) = ShutdownSignals::manual();
+        let other = source.clone();
+        let sends = thread::spawn(move || other.send(Signal::Interrupt));
+        source.send(Signal::Terminate);
+        if signals.second_token().is_cancelled() {
+            let first = signals.first().unwrap();
+            assert_eq!(signals.token().reason().unwrap().as_str(), first.name());
+        }
+        sends.join().unwrap();
+        assert!(signals.second_token().is_cancelled());
     });
 }

@@ -7,6 +7,12 @@ pub struct Counting;
 static ON: AtomicBool = AtomicBool::new(false);
 static COUNT: AtomicU64 = AtomicU64::new(0);
 
+/// How often any thread asked for memory, or more of it, since this was first called.
+pub fn allocations() -> u64 {
+    ON.store(true, Relaxed);
+    COUNT.load(Relaxed)
+}
+
 /// How often any thread asked for memory, or more of it, while `f` ran.
 pub(crate) fn count(f: impl FnOnce()) -> u64 {
     COUNT.store(0, Relaxed);

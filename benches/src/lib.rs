@@ -4,7 +4,7 @@ mod alloc;
 
 use std::time::{Duration, Instant};
 
-pub use alloc::Counting;
+pub use alloc::{Counting, allocations};
 
 /// One workload and the ways to do it. The first is ours.
 pub struct Row {

@@ -1,6 +1,5 @@
 use std::fmt;
 use std::future::Future;
-use std::iter::Fuse;
 use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -10,6 +9,7 @@ use pin_project_lite::pin_project;
 
 use super::IntoEntrants;
 use crate::set::{Set, Turn};
+use crate::task::or_clear;
 
 /// A stream of the outputs of several futures as they are done, each with its index.
 ///
@@ -19,7 +19,8 @@ use crate::set::{Set, Turn};
 /// between two outputs they stand still. [`Concurrent`](crate::stream::Concurrent) has forms that
 /// go on meanwhile.
 ///
-/// Errors are outputs like any other. Dropping the stream drops all futures.
+/// Errors are outputs like any other. Dropping the stream drops all futures. A panic of one goes on
+/// in the consumer, once all others have been dropped; the stream is over then.
 ///
 /// # Cancel safety
 ///
@@ -44,7 +45,7 @@ where
     E: IntoEntrants<Kind>,
 {
     AsCompleted {
-        entrants: entrants.into_entrants().fuse(),
+        entrants: Some(entrants.into_entrants()),
         running: Set::new(),
         limit: NonZeroUsize::MAX,
         started: 0,
@@ -60,8 +61,9 @@ pin_project! {
         I: Iterator,
         I::Item: Future,
     {
-        // Not pinned: an iterator is called by reference, and the futures are in boxes.
-        entrants: Fuse<I>,
+        // Not pinned: an iterator is called by reference, and the futures are in boxes. `None` once
+        // it has ended.
+        entrants: Option<I>,
         running: Set<I::Item>,
         limit: NonZeroUsize,
         started: usize,
@@ -94,14 +96,13 @@ where
     }
 }
 
-impl<I> Stream for AsCompleted<I>
+impl<I> AsCompleted<I>
 where
     I: Iterator,
     I::Item: Future,
 {
-    type Item = (usize, <I::Item as Future>::Output);
-
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+    #[inline]
+    fn poll_output(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Completed<I>>> {
         let this = self.project();
         if *this.over {
             return Poll::Ready(None);
@@ -120,7 +121,8 @@ where
             if this.running.len() >= this.limit.get() {
                 break;
             }
-            let Some(entrant) = this.entrants.next() else {
+            let Some(entrant) = this.entrants.as_mut().and_then(Iterator::next) else {
+                *this.entrants = None;
                 *this.over = this.running.len() == 0;
                 if *this.over {
                     return Poll::Ready(None);
@@ -137,9 +139,37 @@ where
         Poll::Pending
     }
 
+    /// Drops everything that is left.
+    fn clear(self: Pin<&mut Self>) {
+        let this = self.project();
+        *this.over = true;
+        // The panic that is on its way goes on, not this one.
+        this.running.clear().ok();
+        *this.entrants = None;
+    }
+}
+
+/// An output with its index.
+type Completed<I> = (usize, <<I as Iterator>::Item as Future>::Output);
+
+impl<I> Stream for AsCompleted<I>
+where
+    I: Iterator,
+    I::Item: Future,
+{
+    type Item = (usize, <I::Item as Future>::Output);
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let clear = |stream: &mut Pin<&mut Self>| stream.as_mut().clear();
+        or_clear(self, clear, |stream| stream.as_mut().poll_output(cx))
+    }
+
     fn size_hint(&self) -> (usize, Option<usize>) {
         let running = self.running.len();
-        let (low, high) = self.entrants.size_hint();
+        let (low, high) = match &self.entrants {
+            Some(entrants) => entrants.size_hint(),
+            None => (0, Some(0)),
+        };
         (
             low.saturating_add(running),
             high.and_then(|high| high.checked_add(running)),

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::iter::FusedIterator;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -85,6 +86,13 @@ where
     fn size_hint(&self) -> (usize, Option<usize>) {
         self.iter.size_hint()
     }
+}
+
+impl<I> FusedIterator for Entrants<I>
+where
+    I: FusedIterator,
+    I::Item: IntoFuture,
+{
 }
 
 /// There was nothing to combine.

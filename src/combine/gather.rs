@@ -383,7 +383,11 @@ where
         }
         ready!(sleep.poll(cx));
         // One poll may stop before everybody who was woken had a turn.
-        for _ in 0..self.limit.get().min(self.expected) / BUDGET {
+        let left = self
+            .outputs
+            .as_ref()
+            .map_or(0, |outputs| outputs.size_hint().0);
+        for _ in 0..self.limit.get().min(left).div_ceil(BUDGET) {
             if let Poll::Ready(result) = self.as_mut().poll(cx, &mut sort) {
                 return Poll::Ready(result);
             }

@@ -30,7 +30,7 @@ impl Grace {
         if !self.begun {
             self.begun = true;
             self.token.cancel("the others are not needed any more");
-            self.sleep.reset(self.length);
+            self.sleep.as_mut().reset(self.length);
         }
     }
 

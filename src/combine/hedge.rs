@@ -1,22 +1,22 @@
 use std::fmt;
 use std::future::Future;
-use std::iter::Fuse;
 use std::mem;
 use std::num::NonZeroUsize;
 use std::panic::resume_unwind;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use pin_project_lite::pin_project;
 
 use super::IntoEntrants;
+use super::grace::Grace;
 use super::quorum::{Fallible, Tolerate};
 use super::race_ok::{Failures, Success};
 use crate::runtime::{Runtime, Sleep};
 use crate::set::{Set, Turn};
 use crate::sync::{AcquireOwned, Limit, OwnedPermit};
-use crate::task::catch_drop;
+use crate::task::{CancellationToken, catch_drop, or_clear};
 
 /// Tries again beside an attempt that is slow, and gives the first success.
 ///
@@ -27,6 +27,8 @@ use crate::task::catch_drop;
 /// The load stays bounded: at most two attempts run at once, or as many as
 /// [`limit`](Hedge::limit) says, and [`extra`](Hedge::extra) bounds the attempts beside the first
 /// over all calls of a program.
+///
+/// A panic of an attempt goes on once all others have been dropped.
 ///
 /// # Cancel safety
 ///
@@ -63,7 +65,7 @@ where
     E::Future: Fallible,
 {
     Hedge {
-        attempts: attempts.into_entrants().fuse(),
+        attempts: Some(attempts.into_entrants()),
         running: Set::new(),
         delay,
         next: rt.sleep(Duration::ZERO),
@@ -74,6 +76,8 @@ where
         permits: Vec::new(),
         failures: Vec::new(),
         tolerate: None,
+        grace: None,
+        outcome: None,
         over: false,
     }
 }
@@ -88,8 +92,8 @@ pin_project! {
         I: Iterator,
         I::Item: Fallible,
     {
-        // Not pinned: an iterator is called by reference.
-        attempts: Fuse<I>,
+        // Not pinned: an iterator is called by reference. `None` once it has ended.
+        attempts: Option<I>,
         running: Set<I::Item>,
         delay: Duration,
         // When the next attempt is due.
@@ -104,6 +108,9 @@ pin_project! {
         permits: Vec<(usize, OwnedPermit)>,
         failures: Vec<(usize, <I::Item as Fallible>::Error)>,
         tolerate: Option<Box<Tolerate<<I::Item as Fallible>::Error>>>,
+        grace: Option<Box<Grace>>,
+        // Waits for the grace to be over.
+        outcome: Option<Outcome<I>>,
         over: bool,
     }
 }
@@ -176,6 +183,13 @@ where
         self
     }
 
+    /// Asks the other attempts to stop before they are dropped: see
+    /// [`Race::grace`](super::Race::grace).
+    pub fn grace(mut self, rt: &Runtime, length: Duration, token: &CancellationToken) -> Self {
+        self.grace = Some(Box::new(Grace::new(rt, length, token)));
+        self
+    }
+
     /// The first success, or that there is none. What still runs is for the caller to drop.
     fn poll_outcome(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome<I>> {
         let mut this = self.project();
@@ -206,7 +220,8 @@ where
                         _ => None,
                     };
                     *this.permit = None;
-                    let Some(attempt) = this.attempts.next() else {
+                    let Some(attempt) = this.attempts.as_mut().and_then(Iterator::next) else {
+                        *this.attempts = None;
                         if this.running.len() == 0 {
                             return Poll::Ready(None);
                         }
@@ -217,7 +232,7 @@ where
                     let index = *this.started;
                     *this.started += 1;
                     this.permits.extend(permit.map(|permit| (index, permit)));
-                    this.next.reset(*this.delay);
+                    this.next.as_mut().reset(*this.delay);
                     match this.running.enter(index, attempt) {
                         Poll::Ready(result) => (index, result),
                         Poll::Pending => continue,
@@ -237,7 +252,7 @@ where
                         return Poll::Ready(Some(Err(Intolerable)));
                     }
                     // The next one need not wait any more.
-                    this.next.reset(Duration::ZERO);
+                    this.next.as_mut().reset(Duration::ZERO);
                 }
             }
         }
@@ -257,24 +272,81 @@ where
     I: Iterator,
     I::Item: Fallible,
 {
-    type Output = Result<
-        Success<<I::Item as Fallible>::Ok, <I::Item as Fallible>::Error>,
-        Failures<<I::Item as Fallible>::Error>,
-    >;
+    type Output = Output<I>;
 
     /// # Panics
     ///
     /// If polled again after it was ready.
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         assert!(!self.over, "polled after it was ready");
-        let outcome = std::task::ready!(self.as_mut().poll_outcome(cx));
+        let clear = |hedge: &mut Pin<&mut Self>| drop(hedge.as_mut().clear());
+        or_clear(self, clear, |hedge| {
+            if hedge.outcome.is_none() {
+                let outcome = ready!(hedge.as_mut().poll_outcome(cx));
+                *hedge.as_mut().project().outcome = Some(outcome);
+            }
+            ready!(hedge.as_mut().poll_grace(cx));
+            let cleared = hedge.as_mut().clear();
+            let output = hedge.as_mut().output();
+            if let Err(payload) = cleared {
+                catch_drop(output).ok();
+                resume_unwind(payload);
+            }
+            Poll::Ready(output)
+        })
+    }
+}
+
+type Output<I> = Result<
+    Success<<<I as Iterator>::Item as Fallible>::Ok, <<I as Iterator>::Item as Fallible>::Error>,
+    Failures<<<I as Iterator>::Item as Fallible>::Error>,
+>;
+
+impl<I> Hedge<I>
+where
+    I: Iterator,
+    I::Item: Fallible,
+{
+    /// Ready when nothing runs any more or the time to end has passed.
+    fn poll_grace(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        let Some(grace) = this.grace else {
+            return Poll::Ready(());
+        };
+        grace.begin();
+        this.running.begin();
+        loop {
+            match this.running.poll_woken() {
+                Turn::Output(_, output) => drop(output),
+                Turn::GiveWay => {
+                    this.running.give_way(cx);
+                    break;
+                }
+                Turn::Over if this.running.len() == 0 => return Poll::Ready(()),
+                Turn::Over => {
+                    this.running.park(cx);
+                    break;
+                }
+            }
+        }
+        grace.poll_over(cx)
+    }
+
+    /// Drops everything that is left. Gives the first panic of a destructor of an attempt.
+    fn clear(self: Pin<&mut Self>) -> std::thread::Result<()> {
         let this = self.project();
         *this.over = true;
         let cleared = this.running.clear();
         *this.permit = None;
         this.permits.clear();
+        *this.attempts = None;
+        cleared
+    }
+
+    fn output(self: Pin<&mut Self>) -> Output<I> {
+        let this = self.project();
         let failures = mem::take(this.failures);
-        let output = match outcome {
+        match this.outcome.take().flatten() {
             Some(Ok((index, value))) => Ok(Success {
                 index,
                 value,
@@ -282,12 +354,7 @@ where
             }),
             Some(Err(Intolerable)) => Err(Failures::new(failures, true)),
             None => Err(Failures::new(failures, false)),
-        };
-        if let Err(payload) = cleared {
-            catch_drop(output).ok();
-            resume_unwind(payload);
         }
-        Poll::Ready(output)
     }
 }
 

@@ -13,7 +13,8 @@
 //!
 //! All take their futures in one form, [`IntoEntrants`]: a tuple, an array, a vector or an
 //! iterator. The futures are polled in place, so they may borrow and need not be `Send`; nothing
-//! is spawned. What is not needed any more is dropped before the answer is seen.
+//! is spawned. What is not needed any more is dropped before the answer is seen; if one panics, the
+//! others are dropped before the panic goes on.
 //!
 //! [`instead_of_select`] shows ten patterns of `select!` and what replaces them.
 //!

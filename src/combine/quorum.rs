@@ -4,7 +4,7 @@ use std::mem;
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use pin_project_lite::pin_project;
@@ -13,7 +13,7 @@ use super::IntoEntrants;
 use super::grace::Grace;
 use super::pack::Pack;
 use crate::runtime::Runtime;
-use crate::task::CancellationToken;
+use crate::task::{CancellationToken, or_clear};
 
 /// A future of a `Result`, so that its two types have a name. Every such future is one.
 pub trait Fallible: Future<Output = Result<Self::Ok, Self::Error>> {
@@ -36,7 +36,7 @@ where
 ///
 /// As soon as too many have failed for that, it ends with [`QuorumError`]: also at once, if there
 /// are fewer futures than are needed. Futures are polled in the order in which they were given,
-/// and all of them are started.
+/// and all of them are started. A panic of one goes on once all others have been dropped.
 ///
 /// # Cancel safety
 ///
@@ -111,7 +111,7 @@ impl<F: Fallible> Quorum<F> {
     /// Asks the futures that are left to stop before they are dropped: see
     /// [`Race::grace`](super::Race::grace).
     pub fn grace(mut self, rt: &Runtime, length: Duration, token: &CancellationToken) -> Self {
-        self.ballot.grace = Some(Grace::new(rt, length, token));
+        self.ballot.grace = Some(Box::new(Grace::new(rt, length, token)));
         self
     }
 }
@@ -124,7 +124,7 @@ impl<F: Fallible> Future for Quorum<F> {
     /// If polled again after it was ready.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let ballot = self.project().ballot;
-        let verdict = std::task::ready!(ballot.poll(cx));
+        let verdict = ready!(ballot.poll(cx));
         let (successes, failures) = (
             mem::take(&mut ballot.successes),
             mem::take(&mut ballot.failures),
@@ -248,7 +248,7 @@ pub(super) struct Ballot<F: Fallible> {
     pub(super) successes: Vec<(usize, F::Ok)>,
     pub(super) failures: Vec<(usize, F::Error)>,
     pub(super) tolerate: Option<Box<Tolerate<F::Error>>>,
-    pub(super) grace: Option<Grace>,
+    pub(super) grace: Option<Box<Grace>>,
     verdict: Option<Verdict>,
     over: bool,
 }
@@ -279,9 +279,17 @@ impl<F: Fallible> Ballot<F> {
     /// The verdict, once all others are gone.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Verdict> {
         assert!(!self.over, "polled after it was ready");
+        let clear = |ballot: &mut &mut Self| {
+            ballot.over = true;
+            ballot.pack.clear();
+        };
+        or_clear(self, clear, |ballot| ballot.poll_stages(cx))
+    }
+
+    fn poll_stages(&mut self, cx: &mut Context<'_>) -> Poll<Verdict> {
         let verdict = match self.verdict {
             Some(verdict) => verdict,
-            None => std::task::ready!(self.poll_verdict(cx)),
+            None => ready!(self.poll_verdict(cx)),
         };
         if let Some(grace) = &mut self.grace {
             grace.begin();

@@ -10,26 +10,31 @@ use pin_project_lite::pin_project;
 
 use super::entrants::{Empty, Entrants, IntoEntrants};
 use super::grace::Grace;
-use super::pack::Pack;
+use super::pack::{
+    Eight, Four, One, POLL_ALL, Pack, Places, Sixteen, ThirtyTwo, Three, Twelve, Twenty,
+    TwentyEight, TwentyFour, Two, poll_place, poll_places,
+};
 use super::{OneOf2, OneOf3, OneOf4, OneOf5, OneOf6, OneOf7, OneOf8};
 use crate::runtime::Runtime;
-use crate::task::CancellationToken;
+use crate::task::{CancellationToken, or_clear};
 
 /// Waits for the first of several futures to be done. The others are dropped before it is seen.
 ///
 /// | Entrants | Give | Allocate |
 /// |---|---|---|
 /// | a tuple of two to eight, of any types | [`OneOf2`] to [`OneOf8`] | nothing |
-/// | an array of two to eight | index and output | nothing |
-/// | any other array of up to 32 | index and output | a list, and a box for every sixteen |
-/// | a vector or an iterator | index and output, or [`Empty`] | the same |
+/// | an array of up to 32 | index and output | nothing |
+/// | a vector or an iterator, of up to two | index and output, or [`Empty`] | nothing |
+/// | of up to 18 | the same | a box |
+/// | of more | the same | a list, and a box for every sixteen |
 ///
-/// A longer array goes in as `array.into_iter()`.
+/// A longer array goes in as `array.into_iter()`. Of more than 32, every four also have a waker of
+/// their own, and only those that were woken are polled.
 ///
 /// Futures are polled in the order in which they were given: of several that are ready at one
 /// poll the first one wins, and those behind one that is ready at the first poll never start.
 /// Whatever the first one gives has won, also an error; [`race_ok`](super::race_ok) waits for the
-/// first success.
+/// first success. A panic of one goes on once all others have been dropped.
 ///
 /// # Cancel safety
 ///
@@ -68,7 +73,8 @@ pin_project! {
         #[pin]
         racers: R,
         stage: Stage<R::Output>,
-        grace: Option<Grace>,
+        // Boxed, because few have it.
+        grace: Option<Box<Grace>>,
     }
 }
 
@@ -112,7 +118,7 @@ impl<R: Racers> Race<R> {
     /// assert_eq!((index, sim.elapsed().as_secs()), (1, 4));
     /// ```
     pub fn grace(mut self, rt: &Runtime, length: Duration, token: &CancellationToken) -> Self {
-        self.grace = Some(Grace::new(rt, length, token));
+        self.grace = Some(Box::new(Grace::new(rt, length, token)));
         self
     }
 }
@@ -124,6 +130,18 @@ impl<R: Racers> Future for Race<R> {
     ///
     /// If polled again after it was ready.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R::Output> {
+        let clear = |race: &mut Pin<&mut Self>| {
+            let this = race.as_mut().project();
+            *this.stage = Stage::Over;
+            this.racers.clear();
+        };
+        or_clear(self, clear, |race| race.as_mut().poll_stages(cx))
+    }
+}
+
+impl<R: Racers> Race<R> {
+    #[inline]
+    fn poll_stages(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R::Output> {
         let mut this = self.project();
         if let Stage::Racing = this.stage {
             let won = ready!(this.racers.as_mut().poll_first(cx));
@@ -207,7 +225,7 @@ where
     I: Iterator,
     I::Item: IntoFuture,
 {
-    type Racers = Many<<I::Item as IntoFuture>::IntoFuture>;
+    type Racers = Many<Entrants<I>>;
 
     fn into_racers(self) -> Self::Racers {
         Many::new(self.into_entrants())
@@ -215,135 +233,218 @@ where
 }
 
 impl<F: IntoFuture> IntoRace<Vector> for Vec<F> {
-    type Racers = Many<F::IntoFuture>;
+    type Racers = Many<Entrants<std::vec::IntoIter<F>>>;
 
     fn into_racers(self) -> Self::Racers {
         Many::new(self.into_entrants())
     }
 }
 
-/// Any number of futures of one type.
-pub struct Many<F> {
-    pack: Pack<F>,
+pin_project! {
+    /// Any number of futures of one type.
+    pub struct Many<I: Iterator> {
+        // Those that were not needed yet. `None` once all have been taken.
+        entrants: Option<I>,
+        // The first two, where there are few.
+        #[pin]
+        pair: Two<I::Item>,
+        // The others.
+        rest: Option<Pack<I::Item>>,
+    }
 }
 
-impl<F> Many<F> {
-    fn new<I>(entrants: Entrants<I>) -> Self
-    where
-        Entrants<I>: Iterator<Item = F>,
-    {
+impl<I: Iterator> Many<I> {
+    fn new(entrants: I) -> Self {
         Self {
-            pack: Pack::new(entrants),
+            entrants: Some(entrants),
+            pair: Two::fill(None, &mut || None),
+            rest: None,
         }
     }
 }
 
-impl<F> sealed::Sealed for Many<F> {}
-
-impl<F: Future> Racers for Many<F> {
-    type Output = Result<(usize, F::Output), Empty>;
-
-    fn poll_first(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if self.pack.len() == 0 {
-            return Poll::Ready(Err(Empty(())));
+impl<I> Many<I>
+where
+    I: Iterator,
+    I::Item: Future,
+{
+    /// Takes futures from the iterator and polls them, until one wins or all are there.
+    fn start(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        wins: &mut impl FnMut(usize, <I::Item as Future>::Output) -> ControlFlow<()>,
+    ) {
+        let mut this = self.project();
+        let Some(mut entrants) = this.entrants.take() else {
+            return;
+        };
+        let mut index = 0;
+        // Of more, those that were not woken are not polled, which goes for these two as well.
+        while index < 2 && entrants.size_hint().0 <= POLL_ALL {
+            let Some(entrant) = entrants.next() else {
+                return;
+            };
+            let mut place = this.pair.as_mut().place(index);
+            place.set(Some(entrant));
+            if poll_place(place, cx, index, wins).is_break() {
+                *this.entrants = Some(entrants);
+                return;
+            }
+            index += 1;
         }
+        if index > 0 && entrants.size_hint().1 == Some(0) {
+            return;
+        }
+        let rest = Pack::new(entrants);
+        if rest.len() > 0 {
+            let wins = |at, output| wins(index + at, output);
+            this.rest.insert(rest).poll(cx, wins);
+        }
+    }
+}
+
+impl<I: Iterator> sealed::Sealed for Many<I> {}
+
+impl<I> Racers for Many<I>
+where
+    I: Iterator,
+    I::Item: Future,
+{
+    type Output = Result<(usize, <I::Item as Future>::Output), Empty>;
+
+    #[inline]
+    fn poll_first(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut won = None;
-        self.pack.poll(cx, |index, output| {
+        let mut wins = |index, output| {
             won = Some((index, output));
             ControlFlow::Break(())
-        });
-        won.map_or(Poll::Pending, |won| Poll::Ready(Ok(won)))
-    }
-
-    fn poll_rest(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.pack.poll(cx, |_, _| ControlFlow::Continue(()));
-        match self.pack.len() {
-            0 => Poll::Ready(()),
-            _ => Poll::Pending,
+        };
+        let mut this = self.as_mut().project();
+        if this.entrants.is_some() {
+            self.as_mut().start(cx, &mut wins);
+        } else if poll_places(this.pair.as_mut(), cx, 0, &mut wins).is_continue() {
+            if let Some(rest) = this.rest {
+                let first = if this.pair.is_some(0) { 2 } else { 0 };
+                rest.poll(cx, |at, output| wins(first + at, output));
+            }
+        }
+        match won {
+            Some(won) => Poll::Ready(Ok(won)),
+            None if self.pair.is_some(0) || self.rest.is_some() => Poll::Pending,
+            None => Poll::Ready(Err(Empty(()))),
         }
     }
 
-    fn clear(mut self: Pin<&mut Self>) {
-        self.pack.clear();
+    fn poll_rest(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut this = self.project();
+        if let Some(entrants) = this.entrants.take() {
+            *this.rest = Some(Pack::new(entrants));
+        }
+        let _ = poll_places(this.pair.as_mut(), cx, 0, &mut ignore);
+        let mut alive = this.pair.is_some(0) || this.pair.is_some(1);
+        if let Some(rest) = this.rest {
+            rest.poll(cx, ignore);
+            alive |= rest.len() > 0;
+        }
+        match alive {
+            true => Poll::Pending,
+            false => Poll::Ready(()),
+        }
+    }
+
+    #[inline]
+    fn clear(self: Pin<&mut Self>) {
+        let mut this = self.project();
+        this.pair.as_mut().clear();
+        if let Some(rest) = this.rest {
+            rest.clear();
+        }
+        *this.entrants = None;
     }
 }
 
-impl<F> fmt::Debug for Many<F> {
+fn ignore<T>(_: usize, _: T) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
+
+impl<I: Iterator> fmt::Debug for Many<I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Many")
-            .field("len", &self.pack.len())
-            .finish_non_exhaustive()
-    }
-}
-
-/// An output that says which racer it came from.
-pub trait Placed: sealed::Sealed {
-    /// The output without the place.
-    type Inner;
-
-    #[doc(hidden)]
-    fn into_placed(self) -> (usize, Self::Inner);
-}
-
-impl<T> sealed::Sealed for Result<(usize, T), Empty> {}
-
-impl<T> Placed for Result<(usize, T), Empty> {
-    type Inner = T;
-
-    fn into_placed(self) -> (usize, T) {
-        self.expect("only arrays that have futures are raced")
+        f.debug_struct("Many").finish_non_exhaustive()
     }
 }
 
 pin_project! {
     /// The futures of an array.
-    #[derive(Debug)]
-    pub struct Same<R> {
+    pub struct Row<P> {
         #[pin]
-        racers: R,
+        places: P,
     }
 }
 
-impl<R> sealed::Sealed for Same<R> {}
+impl<P> sealed::Sealed for Row<P> {}
 
-impl<R> Racers for Same<R>
-where
-    R: Racers,
-    R::Output: Placed,
-{
-    type Output = (usize, <R::Output as Placed>::Inner);
+impl<P: Places<Future: Future>> Racers for Row<P> {
+    type Output = (usize, <P::Future as Future>::Output);
 
+    #[inline]
     fn poll_first(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.project()
-            .racers
-            .poll_first(cx)
-            .map(Placed::into_placed)
+        let mut won = None;
+        let _ = poll_places(self.project().places, cx, 0, &mut |index, output| {
+            won = Some((index, output));
+            ControlFlow::Break(())
+        });
+        won.map_or(Poll::Pending, Poll::Ready)
     }
 
     fn poll_rest(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.project().racers.poll_rest(cx)
+        let mut places = self.project().places;
+        let _ = poll_places(places.as_mut(), cx, 0, &mut ignore);
+        match (0..P::CAPACITY).any(|at| places.is_some(at)) {
+            true => Poll::Pending,
+            false => Poll::Ready(()),
+        }
     }
 
+    #[inline]
     fn clear(self: Pin<&mut Self>) {
-        self.project().racers.clear();
+        self.project().places.clear();
     }
 }
 
-macro_rules! boxed_arrays {
-    ($($len:literal)*) => {$(
+impl<P> fmt::Debug for Row<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Row").finish_non_exhaustive()
+    }
+}
+
+macro_rules! arrays {
+    ($($places:ident: $($len:literal)*;)*) => {$($(
         impl<F: IntoFuture> IntoRace<Array> for [F; $len] {
-            type Racers = Same<Many<F::IntoFuture>>;
+            type Racers = Row<$places<F::IntoFuture>>;
 
             fn into_racers(self) -> Self::Racers {
-                Same { racers: Many::new(self.into_entrants()) }
+                let mut entrants = self.into_entrants();
+                Row { places: $places::fill(entrants.next(), &mut || entrants.next()) }
             }
         }
-    )*};
+    )*)*};
 }
 
-boxed_arrays!(1 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32);
+arrays! {
+    One: 1;
+    Two: 2;
+    Three: 3;
+    Four: 4;
+    Eight: 5 6 7 8;
+    Twelve: 9 10 11 12;
+    Sixteen: 13 14 15 16;
+    Twenty: 17 18 19 20;
+    TwentyFour: 21 22 23 24;
+    TwentyEight: 25 26 27 28;
+    ThirtyTwo: 29 30 31 32;
+}
 
-/// Futures in the fields of a struct: what tuples and short arrays become.
+/// Futures in the fields of a struct: what tuples become.
 macro_rules! side_by_side {
     ($name:ident $one_of:ident $len:literal: $($place:ident $field:ident)*) => {
         pin_project! {
@@ -383,16 +484,6 @@ macro_rules! side_by_side {
             }
         }
 
-        impl<T> sealed::Sealed for $one_of<$(side_by_side!(@same T $place)),*> {}
-
-        impl<T> Placed for $one_of<$(side_by_side!(@same T $place)),*> {
-            type Inner = T;
-
-            fn into_placed(self) -> (usize, T) {
-                (self.index(), self.into_inner())
-            }
-        }
-
         impl<$($place: IntoFuture),*> IntoRace<Tuple> for ($($place,)*) {
             type Racers = $name<$($place::IntoFuture),*>;
 
@@ -402,23 +493,12 @@ macro_rules! side_by_side {
             }
         }
 
-        impl<F: IntoFuture> IntoRace<Array> for [F; $len] {
-            type Racers = Same<$name<$(side_by_side!(@same (F::IntoFuture) $place)),*>>;
-
-            fn into_racers(self) -> Self::Racers {
-                let [$($field,)*] = self;
-                Same { racers: $name { $($field: Some($field.into_future()),)* } }
-            }
-        }
-
         impl<$($place),*> fmt::Debug for $name<$($place),*> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.debug_struct(stringify!($name)).finish_non_exhaustive()
             }
         }
     };
-    (@same ($type:ty) $place:ident) => { $type };
-    (@same $type:ident $place:ident) => { $type };
 }
 
 side_by_side!(Race2 OneOf2 2: A a B b);

@@ -18,7 +18,7 @@ use crate::task::CancellationToken;
 /// Failures before that are kept and handed over with the success, or with the error if nobody
 /// succeeds. [`tolerate`](RaceOk::tolerate) says which errors to go on after; by default all.
 /// Futures are polled in the order in which they were given: of several that succeed at one poll
-/// the first one wins.
+/// the first one wins. A panic of one goes on once all others have been dropped.
 ///
 /// # Cancel safety
 ///
@@ -94,7 +94,7 @@ impl<F: Fallible> RaceOk<F> {
     /// Asks the losers to stop before they are dropped: see
     /// [`Race::grace`](super::Race::grace).
     pub fn grace(mut self, rt: &Runtime, length: Duration, token: &CancellationToken) -> Self {
-        self.ballot.grace = Some(Grace::new(rt, length, token));
+        self.ballot.grace = Some(Box::new(Grace::new(rt, length, token)));
         self
     }
 }

@@ -11,6 +11,7 @@ use pin_project_lite::pin_project;
 use super::pack::Pack;
 use super::{Empty, IntoEntrants};
 use crate::runtime::{Runtime, Sleep};
+use crate::task::or_clear;
 
 /// Waits for the futures of `set`, and gives what is done; what is pending stays in the set.
 ///
@@ -19,7 +20,8 @@ use crate::runtime::{Runtime, Sleep};
 /// `while let Ok(done) = wait(&mut set, Until::First).await` sees everything.
 ///
 /// With a [`timeout`](Wait::timeout) it gives what is done by then, which may be nothing. Nobody
-/// is cancelled by that.
+/// is cancelled by that. A panic of a future goes on once all that are pending have been dropped;
+/// what is done stays in the set.
 ///
 /// # Cancel safety
 ///
@@ -166,21 +168,33 @@ impl<F: Future> Future for Wait<'_, F> {
         if pending.len() == 0 && done.is_empty() {
             return Poll::Ready(Err(Empty(())));
         }
-        pending.poll(cx, |index, output| {
-            done.push((index, output));
-            ControlFlow::Continue(())
-        });
+        let mut poll = |cx: &mut Context<'_>| {
+            or_clear(
+                &mut *pending,
+                |pending| pending.clear(),
+                |pending| {
+                    pending.poll(cx, |index, output| {
+                        done.push((index, output));
+                        ControlFlow::Continue(())
+                    })
+                },
+            )
+        };
+        let mut polled_all = poll(cx);
+        let late = this
+            .sleep
+            .as_pin_mut()
+            .is_some_and(|sleep| sleep.poll(cx).is_ready());
+        // What is ready by then is not lost to the time.
+        while late && !polled_all {
+            polled_all = poll(cx);
+        }
         let enough = match this.until {
             Until::First => !done.is_empty(),
             Until::All => false,
             Until::FirstWhere(says_yes) => done.iter().any(|(_, output)| says_yes(output)),
         };
-        let late = || {
-            this.sleep
-                .as_pin_mut()
-                .is_some_and(|sleep| sleep.poll(cx).is_ready())
-        };
-        if enough || pending.len() == 0 || late() {
+        if enough || pending.len() == 0 || late {
             return Poll::Ready(Ok(mem::take(done)));
         }
         Poll::Pending

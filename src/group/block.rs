@@ -7,11 +7,11 @@ use std::panic::resume_unwind;
 use std::pin::pin;
 use std::task::Poll;
 
+use super::Group;
 use super::builder::{Builder, Parent};
 use super::failure::{BoxError, GroupError, OnFailure};
 use super::reference::GroupRef;
 use super::state::{SelfWait, Wait};
-use super::{Group, failure::Failure};
 use crate::task::{Reason, catch, catch_drop, discard};
 
 /// Runs `body` and the tasks it starts; returns when all have ended.
@@ -64,9 +64,9 @@ where
 impl<E: Send + 'static> Builder<E> {
     /// Runs `body` with a new group, then waits for what it started.
     ///
-    /// An `Err` of `body` cancels the tasks; it comes out unchanged as [`BlockError::Body`], or,
-    /// under [`OnFailure::CancelAll`], as one of the failures, the first if it came first. If the
-    /// group is cancelled, by a failure, its deadline, its parent or somebody else, `body` is
+    /// An `Err` of `body` cancels the tasks. Under a policy that keeps failures,
+    /// [`OnFailure::CancelAll`] or [`OnFailure::Collect`], it is one of them, the first if it came
+    /// first; else it comes out unchanged as [`BlockError::Body`]. If the group is cancelled, by a failure, its deadline, its parent or somebody else, `body` is
     /// dropped.
     ///
     /// # Cancel safety
@@ -94,17 +94,7 @@ impl<E: Send + 'static> Builder<E> {
         };
         let (value, own) = match ended {
             Ended::Body(Ok(value)) => (Some(value), None),
-            Ended::Body(Err(error)) => {
-                let own = if let Some(OnFailure::CancelAll) = failures.policy {
-                    // It counts as one of the failures, after those that came before.
-                    failures.record(Failure::error_of(node.path(), error), node);
-                    None
-                } else {
-                    node.cancel(&"the body of the block failed".into(), false);
-                    Some(error)
-                };
-                (None, own)
-            }
+            Ended::Body(Err(error)) => (None, failures.record_body(error, node)),
             Ended::Dropped(Err(payload)) | Ended::Panicked(payload) => {
                 node.cancel(&"the body of the block panicked".into(), false);
                 wait(&group).await;
@@ -113,20 +103,16 @@ impl<E: Send + 'static> Builder<E> {
             Ended::Dropped(Ok(())) => (None, None),
         };
         wait(&group).await;
-        match (failures.take(node), own, value) {
-            (Err(error), None, value) => {
+        if let Some(error) = own {
+            return Err(BlockError::Body(error));
+        }
+        match (failures.take(node), value) {
+            (Err(error), value) => {
                 discard(value);
                 Err(BlockError::Tasks(error))
             }
-            (kept, Some(error), _) => {
-                // The body's own comes first, what the tasks left goes where nobody's errors go.
-                if let Err(kept) = kept {
-                    failures.unobserved_all(kept, node);
-                }
-                Err(BlockError::Body(error))
-            }
-            (Ok(()), None, Some(value)) => Ok(value),
-            (Ok(()), None, None) => {
+            (Ok(()), Some(value)) => Ok(value),
+            (Ok(()), None) => {
                 let reason = node.reason().unwrap_or_else(|| Reason::from("closed"));
                 Err(BlockError::Cancelled(reason))
             }
@@ -183,9 +169,9 @@ async fn wait<E: Send + 'static>(group: &Group<E>) {
 
 /// Why a block gave no value.
 pub enum BlockError<E = BoxError> {
-    /// The body failed.
+    /// The body failed, in a block that keeps no failures.
     Body(E),
-    /// Tasks failed, and with them the block.
+    /// Tasks failed, and with them the block. Has the body's error too, if it failed.
     Tasks(GroupError<E>),
     /// The block was cancelled, for this reason: by its deadline, by what it belongs to, or by
     /// somebody who has its group.
@@ -193,7 +179,7 @@ pub enum BlockError<E = BoxError> {
 }
 
 impl<E> BlockError<E> {
-    /// What failed in a task, or in the body of a fail-fast block.
+    /// What failed in tasks, or in the body of a block that keeps failures.
     pub fn into_tasks(self) -> Option<GroupError<E>> {
         match self {
             Self::Tasks(error) => Some(error),

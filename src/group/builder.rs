@@ -12,6 +12,8 @@ use super::label::{Name, Who};
 use super::member::Member;
 use super::node::{Node, Setup};
 use super::reference::GroupRef;
+use super::stall::Stall;
+use super::tree::TaskInfo;
 use crate::runtime::Runtime;
 use crate::sync::Limit;
 
@@ -47,6 +49,7 @@ pub struct Start<E> {
     views: Views<E>,
     hard_limit: Duration,
     observed: bool,
+    stall: Option<Stall>,
 }
 
 enum From {
@@ -77,6 +80,7 @@ impl<E: Send + 'static> Start<E> {
             views: door.failures.views,
             hard_limit: door.node.setup.hard_limit,
             observed: door.node.setup.observed,
+            stall: door.node.setup.stall.clone(),
         }
     }
 }
@@ -91,6 +95,7 @@ impl sealed::Origin for Runtime {
             views: Views::of_box(),
             hard_limit: HARD_LIMIT,
             observed: false,
+            stall: None,
         }
     }
 }
@@ -141,6 +146,7 @@ impl<E: Send + 'static> Builder<E> {
             hard_limit: start.hard_limit,
             isolated: false,
             observed: start.observed,
+            stall: start.stall.clone(),
             shield: None,
         };
         Self {
@@ -197,6 +203,7 @@ impl<E: Send + 'static> Builder<E> {
                 views: Views::of_error(),
                 hard_limit: self.start.hard_limit,
                 observed: self.start.observed,
+                stall: self.start.stall,
             },
             setup: self.setup,
             deadline: self.deadline,
@@ -223,6 +230,44 @@ impl<E: Send + 'static> Builder<E> {
     pub fn observed(mut self) -> Self {
         self.setup.observed = true;
         self
+    }
+
+    /// Tells `hook` of each task that was woken and not polled for longer than `threshold`, or
+    /// was polled for longer than that in one go.
+    ///
+    /// The [`TaskInfo`] says which of the two, and for how long. The hook runs where the task is polled,
+    /// before that poll or after it, and must not block; a panic in it goes to
+    /// [`Runtime::on_unobserved`]. Of a poll that has not ended yet [`Tree::stalled`] knows. Subgroups
+    /// do the same. Costs what [`observed`](Self::observed) does, which it turns on.
+    ///
+    /// [`Tree::stalled`]: super::Tree::stalled
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[cfg(feature = "threads")] futures_lite::future::block_on(async {
+    /// use std::sync::mpsc::channel;
+    /// use std::time::Duration;
+    /// use untethered::group::Group;
+    ///
+    /// let rt = untethered::runtime::threads(1);
+    /// let (tell, told) = channel();
+    /// let group = Group::builder(&rt)
+    ///     .stall_after(Duration::from_millis(1), move |task| tell.send(task).unwrap())
+    ///     .build();
+    /// let blocks = group.task("blocks");
+    /// blocks.spawn(async { std::thread::sleep(Duration::from_millis(5)) });
+    /// group.join().await.unwrap();
+    /// assert!(told.try_iter().any(|task| task.path == "group/blocks"));
+    /// # });
+    /// ```
+    pub fn stall_after(
+        mut self,
+        threshold: Duration,
+        hook: impl Fn(TaskInfo) + Send + Sync + 'static,
+    ) -> Self {
+        self.setup.stall = Some(Stall::new(threshold, hook));
+        self.observed()
     }
 
     /// Runs each task as one of the runtime. As

@@ -139,7 +139,7 @@ where
     F::Output: Send + 'static,
     V: Verdict<F::Output>,
 {
-    let host = Host::of(node, node.setup.isolated);
+    let host = Host::of(node, node.setup.isolated, &label);
     let watch = node.watch();
     let parts = (future, verdict, slot, host);
     let added = node.add(who, label, None, watch.clone(), parts, |parts, id| {
@@ -195,17 +195,21 @@ pub(super) struct Host {
 /// The owner of an executor with a single child.
 pub(super) struct Solo {
     node: Arc<Node>,
+    label: Label,
 }
 
 impl Host {
-    pub(super) fn of(node: &Arc<Node>, isolated: bool) -> Self {
+    pub(super) fn of(node: &Arc<Node>, isolated: bool, label: &Label) -> Self {
         if !isolated {
             return Self {
                 executor: node.executor.clone(),
                 keep: None,
             };
         }
-        let solo = Arc::new(Solo { node: node.clone() });
+        let solo = Arc::new(Solo {
+            node: node.clone(),
+            label: label.clone(),
+        });
         let owner = Arc::downgrade(&solo) as Weak<dyn Owner>;
         Self {
             executor: Arc::new(Executor::new(node.runtime().clone(), owner, Some(1))),
@@ -218,6 +222,10 @@ impl Owner for Solo {
     fn has_children(&self) -> bool {
         // It is held by the child only.
         true
+    }
+
+    fn children(self: Arc<Self>) -> Vec<String> {
+        vec![format!("{}, isolated", self.label.line(&self.node.path()))]
     }
 
     fn runtime_gone(self: Arc<Self>) {
@@ -252,16 +260,19 @@ pin_project! {
 /// Polls what belongs to a child of `node`.
 pub(super) fn poll_watched<T>(
     node: &Node,
+    id: ChildId,
     watch: Option<&Arc<Watch>>,
     poll: impl FnOnce() -> Poll<T>,
 ) -> std::thread::Result<Poll<T>> {
     let _polled = Polled::enter(node);
     if let Some(watch) = watch {
-        watch.poll_begins();
+        let waited = watch.poll_begins();
+        node.note_stall(id, watch, Activity::Ready, waited);
     }
     let poll = catch(poll);
     if let Some(watch) = watch {
-        watch.poll_ends(Activity::Waiting);
+        let took = watch.poll_ends(Activity::Waiting);
+        node.note_stall(id, watch, Activity::Polled, took);
     }
     poll
 }
@@ -354,7 +365,7 @@ where
                 }
                 return Poll::Pending;
             }
-            let poll = poll_watched(node, this.watch.as_ref(), || future.poll(cx));
+            let poll = poll_watched(node, *this.id, this.watch.as_ref(), || future.poll(cx));
             match poll {
                 Ok(Poll::Pending) => return Poll::Pending,
                 Ok(Poll::Ready(output)) => Ended::Output(output),

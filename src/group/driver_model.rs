@@ -2,10 +2,11 @@
 
 use std::future::poll_fn;
 use std::sync::{Arc, Weak};
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use loom::future::{AtomicWaker, block_on};
+use loom::sync::Mutex;
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 
@@ -15,6 +16,8 @@ use crate::runtime::{BoxFuture, Runtime, Sleeper, Spawner};
 /// A thread of the model for each task. Takes `left` tasks and drops those that come after.
 struct Threads {
     left: AtomicUsize,
+    /// Drops the tasks it took after their first poll.
+    ends: bool,
 }
 
 impl Spawner for Threads {
@@ -24,8 +27,18 @@ impl Spawner for Threads {
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
                 left.checked_sub(1)
             });
-        if taken.is_ok() {
-            thread::spawn(|| block_on(task));
+        match taken {
+            Ok(_) if self.ends => {
+                thread::spawn(|| {
+                    let mut task = task;
+                    let mut cx = Context::from_waker(Waker::noop());
+                    let _: Poll<()> = task.as_mut().poll(&mut cx);
+                });
+            }
+            Ok(_) => {
+                thread::spawn(|| block_on(task));
+            }
+            Err(_) => {}
         }
     }
 }
@@ -50,6 +63,8 @@ struct Children {
     alive: AtomicUsize,
     ran: AtomicUsize,
     waiter: AtomicWaker,
+    /// Those that wait to be woken. `None` once the runtime is gone.
+    parked: Mutex<Option<Vec<Child>>>,
 }
 
 impl Owner for Children {
@@ -57,22 +72,42 @@ impl Owner for Children {
         self.alive.load(Ordering::SeqCst) > 0
     }
 
-    fn runtime_gone(self: Arc<Self>) {}
+    fn children(self: Arc<Self>) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn runtime_gone(self: Arc<Self>) {
+        let parked = self.parked.lock().unwrap().take();
+        for child in parked.into_iter().flatten() {
+            self.executor().push(child, false);
+        }
+    }
 }
 
 struct Child {
     owner: Arc<Children>,
     /// How many others it makes ready when it runs.
     spawns: usize,
-    ran: bool,
+    /// Whether it waits for a wake-up, that of the runtime's end, when it runs.
+    parks: bool,
 }
 
 impl Job for Child {
-    fn run(mut self) {
-        self.ran = true;
+    fn run(self) {
         self.owner.ran.fetch_add(1, Ordering::SeqCst);
         for _ in 0..self.spawns {
             self.owner.spawn(0);
+        }
+        if self.parks {
+            let owner = self.owner.clone();
+            let mut parked = owner.parked.lock().unwrap();
+            match &mut *parked {
+                Some(parked) => parked.push(self),
+                None => {
+                    drop(parked);
+                    drop(self);
+                }
+            }
         }
     }
 }
@@ -88,14 +123,20 @@ impl Drop for Child {
 
 impl Children {
     fn new(drivers: usize, tasks: usize) -> Arc<Self> {
+        Self::on(drivers, tasks, false)
+    }
+
+    fn on(drivers: usize, tasks: usize, ends: bool) -> Arc<Self> {
         let owner = Arc::new(Self {
             executor: std::sync::OnceLock::new(),
             alive: AtomicUsize::new(0),
             ran: AtomicUsize::new(0),
             waiter: AtomicWaker::new(),
+            parked: Mutex::new(Some(Vec::new())),
         });
         let threads = Threads {
             left: AtomicUsize::new(tasks),
+            ends,
         };
         let executor = Executor::new(
             Runtime::new(threads, NoClock),
@@ -112,11 +153,15 @@ impl Children {
     }
 
     fn spawn(self: &Arc<Self>, spawns: usize) {
+        self.add(spawns, false);
+    }
+
+    fn add(self: &Arc<Self>, spawns: usize, parks: bool) {
         self.alive.fetch_add(1, Ordering::SeqCst);
         let child = Child {
             owner: self.clone(),
             spawns,
-            ran: false,
+            parks,
         };
         self.executor().push(child, false);
     }
@@ -133,8 +178,12 @@ impl Children {
 }
 
 fn model(f: impl Fn() + Send + Sync + 'static) {
+    bounded(2, f);
+}
+
+fn bounded(preemptions: usize, f: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(2);
+    builder.preemption_bound = Some(preemptions);
     builder.check(f);
 }
 
@@ -203,5 +252,30 @@ fn a_runtime_that_drops_its_drivers_drops_the_children() {
         other.join().unwrap();
         owner.wait();
         assert_eq!(owner.ran.load(Ordering::SeqCst), 0);
+    });
+}
+
+#[test]
+fn a_runtime_that_drops_its_only_driver_strands_no_child_that_waits() {
+    model(|| {
+        let owner = Children::on(1, 1, true);
+        let other = thread::spawn({
+            let owner = owner.clone();
+            move || owner.add(0, true)
+        });
+        owner.add(0, true);
+        other.join().unwrap();
+        owner.wait();
+    });
+}
+
+#[test]
+fn a_runtime_that_drops_two_drivers_strands_no_child_that_waits() {
+    // Two preemptions take minutes.
+    bounded(1, || {
+        let owner = Children::on(2, 2, true);
+        owner.add(0, true);
+        owner.add(1, true);
+        owner.wait();
     });
 }

@@ -1,15 +1,13 @@
 //! How a group closes, is cancelled and ends: down the tree and up again, without recursion.
 
-use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use async_task::Runnable;
 use slab::Slab;
 
 use super::executor::Owner;
-use super::member::{self, Member};
 use super::node::{ABORTED, CANCELLED, CLOSED, CLOSING, KEPT, Node, Parent};
+use super::tree;
 use crate::sync::{Key, wake_all};
 use crate::task::{Reason, discard};
 
@@ -92,26 +90,6 @@ impl Node {
         wake_all(wakers);
     }
 
-    /// Runs after `close`, before anybody is told of the end: the hooks, once.
-    fn run_hooks(&self) {
-        let mut state = self.state.lock();
-        let hooks = mem::take(&mut state.hooks);
-        drop(state);
-        for (runnable, member) in hooks {
-            member::start(&member, runnable);
-        }
-    }
-
-    /// Keeps `runnable` to be run when the group closes.
-    pub(super) fn add_hook(&self, runnable: Runnable, member: Arc<Member>) -> Result<(), Runnable> {
-        let mut state = self.state.lock();
-        if self.flags() & CLOSING != 0 {
-            return Err(runnable);
-        }
-        state.hooks.push((runnable, member));
-        Ok(())
-    }
-
     /// The last child or hold has gone.
     pub(super) fn emptied(self: &Arc<Self>) {
         if self.parent.is_none() {
@@ -132,9 +110,10 @@ impl Node {
             }
             if !state.hooks.is_empty() {
                 drop(state);
-                // They are children now: when the last of them has ended we come again.
+                // They are children now: when the last of them has ended we come again. If they
+                // have ended already, because the runtime is gone, we go on.
                 node.run_hooks();
-                return;
+                continue;
             }
             let mut state = state;
             node.set(CLOSED);
@@ -152,7 +131,9 @@ impl Node {
             };
             let above = above.clone();
             let mut state = above.state.lock();
-            state.subgroups.remove(*key);
+            if let Some(&key) = key.get() {
+                state.subgroups.remove(key);
+            }
             if state.subgroups.is_empty() && state.subgroups.capacity() > KEPT {
                 state.subgroups = Slab::new();
             }
@@ -204,6 +185,10 @@ impl Node {
 impl Owner for Node {
     fn has_children(&self) -> bool {
         self.state.lock().is_busy()
+    }
+
+    fn children(self: Arc<Self>) -> Vec<String> {
+        tree::lines(&self)
     }
 
     fn runtime_gone(self: Arc<Self>) {

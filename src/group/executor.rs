@@ -13,7 +13,7 @@ use std::task::Context;
 use super::driver::{Driver, polling_here};
 use super::queue::{Place, Queue};
 use crate::primitives::atomic::{AtomicUsize, Ordering, fence};
-use crate::runtime::Runtime;
+use crate::runtime::{Drives, Runtime};
 use crate::task::{catch, catch_drop};
 
 /// What drivers run. In the crate a child that is ready; in the model checks a stand-in.
@@ -27,6 +27,9 @@ pub(super) trait Owner: Send + Sync + 'static {
     /// Whether a driver has to stay.
     fn has_children(&self) -> bool;
 
+    /// The live children, for reports.
+    fn children(self: Arc<Self>) -> Vec<String>;
+
     /// The runtime is gone: whatever is pushed from now on is dropped.
     fn runtime_gone(self: Arc<Self>);
 }
@@ -35,7 +38,7 @@ pub(super) trait Owner: Send + Sync + 'static {
 pub(super) struct Executor<J> {
     runtime: Runtime,
     owner: Weak<dyn Owner>,
-    /// `CALLING`, `DEAD`, and for each driver whether it exists and whether it is parked.
+    /// `CALLING`, `DEAD`, `CLEARING`, and for each driver whether it exists and whether it is parked.
     word: AtomicUsize,
     /// What was made ready elsewhere than in a driver.
     outside: Queue<J>,
@@ -44,14 +47,18 @@ pub(super) struct Executor<J> {
     others: OnceLock<Box<[Place<J>]>>,
     /// How many drivers there may be. Asked of the runtime when a second one could be needed.
     most: OnceLock<usize>,
+    /// Whether the runtime chooses which child runs next, and reports on them.
+    watched: bool,
 }
 
 /// A driver was called and has not begun to look yet.
 const CALLING: usize = 1 << (usize::BITS - 1);
 /// The runtime is gone.
 const DEAD: usize = 1 << (usize::BITS - 2);
+/// Somebody drops what a dead runtime does not run.
+const CLEARING: usize = 1 << (usize::BITS - 3);
 /// How many drivers the word has room for.
-const MOST: usize = (usize::BITS / 2 - 1) as usize;
+const MOST: usize = ((usize::BITS - 3) / 2) as usize;
 /// The bits of those that exist.
 const PRESENT: usize = (1 << MOST) - 1;
 
@@ -73,6 +80,7 @@ impl<J: Job> Executor<J> {
     /// At most `most` drivers; by default as many as the runtime runs at once.
     pub(super) fn new(runtime: Runtime, owner: Weak<dyn Owner>, most: Option<usize>) -> Self {
         Self {
+            watched: runtime.watches_groups(),
             runtime,
             owner,
             word: AtomicUsize::new(0),
@@ -85,6 +93,10 @@ impl<J: Job> Executor<J> {
 
     pub(super) fn runtime(&self) -> &Runtime {
         &self.runtime
+    }
+
+    pub(super) fn is_watched(&self) -> bool {
+        self.watched
     }
 
     /// Makes `job` ready to run. `again` is one that woke itself while it was polled.
@@ -188,8 +200,9 @@ impl<J: Job> Executor<J> {
                     break;
                 }
                 Ok(_) => {
-                    self.runtime
-                        .spawn_driver(Box::pin(Driver::new(self.clone(), index)));
+                    let driver = Box::pin(Driver::new(self.clone(), index));
+                    let drives: Weak<Self> = Arc::downgrade(self);
+                    self.runtime.spawn_driver(driver, drives);
                     break;
                 }
             }
@@ -216,6 +229,10 @@ impl<J: Job> Executor<J> {
             }
         }
         let own = &self.place(index).queue;
+        if self.watched {
+            // So that the choice is among all that are ready.
+            self.fetch_outside(own);
+        }
         if let Some((job, more)) = own.pop(&self.runtime) {
             self.share(more);
             return Some(job);
@@ -368,13 +385,28 @@ impl<J: Job> Executor<J> {
         self.clear();
     }
 
-    /// Drops all jobs, none of them under a lock.
+    /// Drops all jobs, none of them under a lock. What a destructor makes ready meanwhile is
+    /// dropped after it, not inside it: there is no saying how long such a chain is.
     fn clear(&self) {
-        for queue in self.queues() {
-            while let Some(job) = queue.pop_first() {
-                catch_drop(job).ok();
+        while self.word.fetch_or(CLEARING, Ordering::SeqCst) & CLEARING == 0 {
+            for queue in self.queues() {
+                while let Some(job) = queue.pop_first() {
+                    catch_drop(job).ok();
+                }
+            }
+            self.word.fetch_and(!CLEARING, Ordering::SeqCst);
+            // Whoever pushed and saw the flag relies on this look.
+            if !self.has_work() {
+                return;
             }
         }
+    }
+}
+
+impl<J: Job> Drives for Executor<J> {
+    fn children(&self) -> Vec<String> {
+        let owner = self.owner.upgrade();
+        owner.map_or_else(Vec::new, |owner| owner.children())
     }
 }
 

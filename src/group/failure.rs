@@ -132,6 +132,17 @@ impl<E> Failure<E> {
     }
 }
 
+impl<E> Failure<E> {
+    /// For a hook of those that nobody else takes.
+    pub(super) fn into_unobserved(self, views: Views<E>) -> Unobserved {
+        let task = self.task.clone();
+        match self.into_error() {
+            Ok(error) => Unobserved::error(task, (views.into_box)(error)),
+            Err(payload) => Unobserved::panic(payload),
+        }
+    }
+}
+
 impl<E: fmt::Display> fmt::Display for Failure<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.task)?;
@@ -309,6 +320,25 @@ impl<E: Send + 'static> Failures<E> {
         }
     }
 
+    /// The body of a block failed, which cancels it. Gives the error back if the policy keeps none.
+    pub(super) fn record_body(&self, error: E, node: &Arc<Node>) -> Option<E> {
+        let failure = match self.policy {
+            Some(OnFailure::CancelAll) => {
+                // One of the failures, after those that came before.
+                self.record(Failure::error_of(node.path(), error), node);
+                return None;
+            }
+            // There is room for this one whatever the tasks left.
+            Some(OnFailure::Collect(_)) => {
+                let failure = Failure::error_of(node.path(), error);
+                self.keep(failure, usize::MAX)
+            }
+            Some(OnFailure::Report(_)) | None => Some(Failure::error_of(String::new(), error)),
+        };
+        node.cancel(&"the body of the block failed".into(), false);
+        failure.and_then(|failure| failure.into_error().ok())
+    }
+
     /// Gives back what it has no room for.
     fn keep(&self, failure: Failure<E>, max: usize) -> Option<Failure<E>> {
         match &mut *self.kept.lock() {
@@ -343,28 +373,8 @@ impl<E: Send + 'static> Failures<E> {
     }
 
     fn unobserved(&self, failure: Failure<E>, node: &Arc<Node>) {
-        match failure.cause {
-            Cause::Error(error) => {
-                // The conversion is the user's.
-                quiet(|| {
-                    let error = (self.views.into_box)(error);
-                    node.runtime()
-                        .report(Unobserved::error(failure.task, error));
-                });
-            }
-            Cause::Panic(error) => {
-                if let Ok(payload) = error.into_panic() {
-                    node.runtime().report_unobserved(payload);
-                }
-            }
-        }
-    }
-
-    /// What was taken, but has no other owner.
-    pub(super) fn unobserved_all(&self, error: GroupError<E>, node: &Arc<Node>) {
-        for failure in error.failures {
-            self.unobserved(failure, node);
-        }
+        // The conversion is the user's.
+        quiet(|| node.runtime().report(failure.into_unobserved(self.views)));
     }
 
     /// Nobody will ask for them: what was kept goes to the runtime's hook.

@@ -93,23 +93,25 @@ impl<T> Handle<T> {
     ///
     /// Returns at once; await the handle to know that the task is gone.
     pub fn cancel(&self, reason: impl Into<Reason>) {
-        let reason = Some(reason.into());
-        self.node.stop(
-            self.id(),
-            Stop {
-                reason,
-                hard: false,
-            },
-        );
+        self.stop(Stop {
+            reason: Some(reason.into()),
+            hard: false,
+        });
     }
 
     /// Has the future dropped at its next await, whatever its [`OnCancel`](super::OnCancel) says.
     pub fn abort(&self) {
-        let stop = Stop {
+        self.stop(Stop {
             reason: None,
             hard: true,
-        };
-        self.node.stop(self.id(), stop);
+        });
+    }
+
+    fn stop(&self, stop: Stop) {
+        match &self.hook {
+            Some(hook) => self.node.stop_hook(hook, stop),
+            None => self.node.stop(self.id, stop),
+        }
     }
 
     /// Waits until the task has ended, and leaves its result in the handle.
@@ -120,10 +122,12 @@ impl<T> Handle<T> {
     ///
     /// Cancel safe: a dropped wait leaves nothing behind.
     pub fn ended(&self) -> Ended {
-        Ended(match self.node.ended(self.id()) {
+        let hook = self.hook.as_ref();
+        let token = hook.and_then(|hook| self.node.hook_ended(hook));
+        Ended(match token.or_else(|| self.node.ended(self.id())) {
             Some(token) => Waiting::Task(token.cancelled_owned()),
             None if self.is_finished() => Waiting::Over,
-            // One that has not begun is over before its group is.
+            // A hook that is about to begin is over before its group is.
             None => Waiting::Group(Wait::new(&self.node, true)),
         })
     }
@@ -158,7 +162,12 @@ impl<T> Future for Handle<T> {
         }
         ended.map(|output| match output {
             Some(output) => output.take(),
-            None => Err(JoinError::cancelled(this.node.reason())),
+            None => {
+                let taken_back = this.hook.as_ref().and_then(|hook| hook.has_quit());
+                Err(JoinError::cancelled(
+                    taken_back.or_else(|| this.node.reason()),
+                ))
+            }
         })
     }
 }

@@ -37,6 +37,14 @@ impl Label {
         self.path_below(&node.path())
     }
 
+    /// Who it is, for reports.
+    pub(super) fn line(&self, group: &str) -> String {
+        match &self.name {
+            Some(name) => format!("{group}/{name}, spawned at {}", self.spawned_at),
+            None => format!("a task of {group}, spawned at {}", self.spawned_at),
+        }
+    }
+
     pub(super) fn path_below(&self, group: &str) -> String {
         match &self.name {
             Some(name) => format!("{group}/{name}"),

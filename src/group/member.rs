@@ -12,7 +12,7 @@ use pin_project_lite::pin_project;
 use super::child::{Ended, Host, Output, Slot, Solo, Verdict, poll_watched, run_on};
 use super::handle::Handle;
 use super::label::{ChildId, Label, Stop, Who};
-use super::node::{CANCELLED, Node, STOPS};
+use super::node::{ABORTED, CANCELLED, Node, STOPS};
 use super::tree::Activity;
 use super::watch::Watch;
 use crate::primitives::Mutex;
@@ -53,7 +53,7 @@ struct State {
     covered: Vec<Weak<Node>>,
     /// Run when the task ends, the last first. `None` once they are over.
     exits: Option<Vec<BoxFuture<'static, ()>>>,
-    /// Why the task ends itself.
+    /// Why the task ends itself, or, of a hook, why it was taken back.
     quit: Option<Reason>,
 }
 
@@ -123,8 +123,9 @@ impl Member {
         let Some(reason) = self.node.reason() else {
             return;
         };
+        let hard = self.node.flags() & ABORTED != 0;
         for node in covered.iter().filter_map(Weak::upgrade) {
-            node.cancel(&reason, false);
+            node.cancel(&reason, hard);
         }
     }
 
@@ -178,7 +179,7 @@ impl Member {
         self.state.lock().quit.get_or_insert(reason);
     }
 
-    fn has_quit(&self) -> Option<Reason> {
+    pub(super) fn has_quit(&self) -> Option<Reason> {
         self.state.lock().quit.clone()
     }
 
@@ -203,7 +204,7 @@ where
     V: Verdict<F::Output>,
 {
     let node = &member.node;
-    let host = Host::of(node, isolated || node.setup.isolated);
+    let host = Host::of(node, isolated || node.setup.isolated, &member.label);
     let parts = (future, verdict, slot, host);
     let kept = Some(member.clone());
     let added = node.add(
@@ -257,7 +258,7 @@ where
 }
 
 /// Puts a task that [`make`] made in the list and starts it.
-pub(super) fn start(member: &Arc<Member>, runnable: Runnable) {
+pub(super) fn start(member: &Arc<Member>, runnable: Runnable, ended: Option<CancellationToken>) {
     let added = member.node.add(
         Who::Hook,
         member.label.clone(),
@@ -269,9 +270,22 @@ pub(super) fn start(member: &Arc<Member>, runnable: Runnable) {
             (runnable.waker(), ())
         },
     );
-    // A group that is closed drops it.
-    if added.is_ok() {
-        runnable.schedule();
+    match added {
+        Ok((id, ())) => {
+            if let Some(ended) = ended {
+                member
+                    .node
+                    .with_child(id, |child| child.ended = Some(ended));
+            }
+            runnable.schedule();
+        }
+        // A group that is closed drops it.
+        Err(()) => {
+            drop(runnable);
+            if let Some(ended) = ended {
+                ended.cancel("the task has ended");
+            }
+        }
     }
 }
 
@@ -287,7 +301,8 @@ pin_project! {
         polled: bool,
         // When the future is to be dropped. `None` while nobody asked; beyond the clock is never.
         drop_at: Option<Option<Instant>>,
-        sleep: Option<Sleep>,
+        // In a box: few tasks ever need it, and all have its place.
+        sleep: Option<Pin<Box<Sleep>>>,
         // Set while the clean-up runs.
         ended: Option<Ended<F::Output>>,
         exit: Option<BoxFuture<'static, ()>>,
@@ -365,7 +380,7 @@ where
             if this.slot.poll(cx).is_ready() {
                 *this.polled = true;
                 let watch = member.watch.as_ref();
-                match poll_watched(node, watch, || future.as_mut().poll(cx)) {
+                match poll_watched(node, member.id(), watch, || future.as_mut().poll(cx)) {
                     Ok(Poll::Ready(output)) => return Poll::Ready(Ended::Output(output)),
                     Err(payload) => return Poll::Ready(Ended::Panicked(payload)),
                     Ok(Poll::Pending) => {}
@@ -393,11 +408,13 @@ where
             let Some(next) = next else {
                 return Poll::Pending;
             };
-            let sleep = this.sleep.get_or_insert_with(|| runtime.sleep_until(next));
+            let sleep = this
+                .sleep
+                .get_or_insert_with(|| Box::pin(runtime.sleep_until(next)));
             if sleep.deadline() != Some(next) {
-                sleep.reset_at(next);
+                sleep.as_mut().reset_at(next);
             }
-            std::task::ready!(Pin::new(sleep).poll(cx));
+            std::task::ready!(sleep.as_mut().poll(cx));
         }
     }
 
@@ -425,12 +442,14 @@ where
                 return Poll::Ready(());
             };
             let watch = member.watch.as_ref();
-            match poll_watched(&member.node, watch, || exit.as_mut().poll(cx)) {
+            match poll_watched(&member.node, member.id(), watch, || exit.as_mut().poll(cx)) {
                 Ok(Poll::Pending) => {
                     member.note(Activity::CleanUp);
                     let limit = member.node.setup.hard_limit;
-                    let sleep = this.sleep.get_or_insert_with(|| runtime.sleep(limit));
-                    std::task::ready!(Pin::new(sleep).poll(cx));
+                    let sleep = this
+                        .sleep
+                        .get_or_insert_with(|| Box::pin(runtime.sleep(limit)));
+                    std::task::ready!(sleep.as_mut().poll(cx));
                     member.node.note_overrun(member.path());
                     discard(this.exit.take());
                     member.drop_exits();

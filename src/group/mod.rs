@@ -66,6 +66,7 @@ mod scope;
 mod scope_handle;
 mod scope_run;
 mod shutdown;
+mod stall;
 mod state;
 mod subgroup;
 mod task;
@@ -110,6 +111,10 @@ pub use self::tree::{Activity, Stats, TaskInfo, Tree};
 /// [closed](Self::close), [cancelled](Self::cancel) or dropped, or with its parent. It is closed
 /// once the future of each of its tasks is dropped, each clean-up is over, and each subgroup is
 /// closed; one without tasks is closed at once.
+///
+/// A group, and whatever leads to it or to one of its tasks, keeps its [`Runtime`]: the workers of
+/// a [`threads`](crate::runtime::threads) do not end before those are dropped. (The runtimes of
+/// others end when their owner says so, and their groups with them.)
 ///
 /// Dropping the group cancels it and returns at once; [`shutdown`](Self::shutdown) and
 /// [`closed`](Self::closed) wait, and [`detach`](Self::detach) lets the tasks go on alone.
@@ -167,6 +172,21 @@ impl<E: Send + 'static> Group<E> {
     ///
     /// The handle gets the value, or a [`JoinError`](crate::task::JoinError) that
     /// [is failed](crate::task::JoinError::is_failed). Otherwise as [`spawn`](Self::spawn).
+    ///
+    /// Any error that becomes the group's will do, so that an `async` block with a `?` in it has to
+    /// say which it has:
+    ///
+    /// ```
+    /// # #[cfg(feature = "threads")] futures_lite::future::block_on(async {
+    /// use untethered::group::{BoxError, Group};
+    ///
+    /// let group = Group::builder(&untethered::runtime::threads(1)).build();
+    /// let sum = group.spawn_fallible(async {
+    ///     Ok::<_, BoxError>("1".parse::<u32>()? + "2".parse::<u32>()?)
+    /// });
+    /// assert_eq!(sum.await.unwrap(), 3);
+    /// # });
+    /// ```
     #[track_caller]
     pub fn spawn_fallible<F, T, X>(&self, future: F) -> Handle<T>
     where

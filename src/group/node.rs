@@ -8,10 +8,12 @@ use async_task::Runnable;
 use slab::Slab;
 
 use super::executor::{Executor, Job};
+use super::hook::Hook;
 use super::label::{ChildId, End, Label, Name, Stop, Who};
 use super::member::Member;
 use super::polled::polled_here;
 use super::report::Tally;
+use super::stall::Stall;
 use super::watch::Watch;
 use crate::primitives::Mutex;
 use crate::primitives::atomic::{AtomicUsize, Ordering};
@@ -48,14 +50,16 @@ pub(super) struct Setup {
     pub(super) hard_limit: Duration,
     pub(super) isolated: bool,
     pub(super) observed: bool,
+    /// Who is told of tasks that do not move.
+    pub(super) stall: Option<Stall>,
     /// The task in whose shield the group was made.
     pub(super) shield: Option<Weak<Member>>,
 }
 
 pub(super) struct Parent {
     pub(super) node: Arc<Node>,
-    /// Our place among its subgroups.
-    pub(super) key: usize,
+    /// Our place among its subgroups. Empty only if it did not take us.
+    pub(super) key: OnceLock<usize>,
 }
 
 pub(super) struct State {
@@ -67,8 +71,8 @@ pub(super) struct State {
     /// How many children are to be stopped one by one.
     pub(super) stops: usize,
     pub(super) token: Option<CancellationToken>,
-    /// What is to be run when the group closes, and its place in the list by then.
-    pub(super) hooks: Vec<(Runnable, Arc<Member>)>,
+    /// What is to be run when the group closes.
+    pub(super) hooks: Vec<Hook>,
     pub(super) closing: WaitList,
     pub(super) closed: WaitList,
     pub(super) tally: Tally,
@@ -83,7 +87,7 @@ pub(super) struct Child {
     pub(super) label: Label,
     stop: Option<Stop>,
     /// Cancelled when the child has left the list.
-    ended: Option<CancellationToken>,
+    pub(super) ended: Option<CancellationToken>,
     pub(super) member: Option<Arc<Member>>,
     pub(super) watch: Option<Arc<Watch>>,
 }
@@ -124,23 +128,24 @@ impl Node {
 
     /// A group below `parent`; `None` if that takes no more.
     pub(super) fn below(parent: &Arc<Self>, setup: Setup, who: Who) -> Option<Arc<Self>> {
-        let mut refused = false;
-        let node = Arc::new_cyclic(|node: &Weak<Self>| {
-            let mut state = parent.state.lock();
-            refused = !parent.admits(&state, who);
-            let place = if refused {
-                None
-            } else {
-                state.holds += 1;
-                Some(Parent {
-                    node: parent.clone(),
-                    key: state.subgroups.insert(node.clone()),
-                })
-            };
+        let place = Parent {
+            node: parent.clone(),
+            key: OnceLock::new(),
+        };
+        let made = Arc::new(Self::new(parent.executor.clone(), setup, Some(place)));
+        let mut state = parent.state.lock();
+        if !parent.admits(&state, who) {
             drop(state);
-            Self::new(parent.executor.clone(), setup, place)
-        });
-        (!refused).then_some(node)
+            return None;
+        }
+        state.holds += 1;
+        // It is complete before a close or a cancel of the parent can meet it.
+        let key = state.subgroups.insert(Arc::downgrade(&made));
+        if let Some(place) = &made.parent {
+            place.key.set(key).ok();
+        }
+        drop(state);
+        Some(made)
     }
 
     fn new(executor: Arc<Executor<Ready>>, setup: Setup, parent: Option<Parent>) -> Self {
@@ -192,9 +197,8 @@ impl Node {
 
     /// What is to watch a new child.
     pub(super) fn watch(&self) -> Option<Arc<Watch>> {
-        self.setup
-            .observed
-            .then(|| Arc::new(Watch::new(self.runtime())))
+        let watched = self.setup.observed || self.executor.is_watched();
+        watched.then(|| Arc::new(Watch::new(self.runtime())))
     }
 
     pub(super) fn is_closed(&self) -> bool {

@@ -13,8 +13,9 @@ use super::failure::{BoxError, Failure, OnFailure, Views};
 use super::scope_handle::{Panics, Place, ScopeHandle};
 use super::scope_run::{Body, ScopeRun};
 use crate::primitives::Mutex;
+use crate::runtime::{Hook, Unobserved, print_unobserved};
 use crate::sync::{Limit, wake_all};
-use crate::task::{JoinError, Reason, catch, discard, forget_panic};
+use crate::task::{JoinError, Reason, catch, discard, forget_panic, quiet};
 
 /// Runs `body` and the tasks it starts in the task that awaits this; returns when all have ended.
 ///
@@ -117,7 +118,10 @@ mod sealed {
 
 pub(super) struct Shared<'env, E, K: Kind> {
     pub(super) policy: OnFailure<E>,
+    pub(super) views: Views<E>,
     limit: Option<Limit>,
+    /// `None`: a line on standard error.
+    unobserved: Option<Arc<Hook>>,
     pub(super) panics: Arc<Panics>,
     pub(super) state: Mutex<State<'env, E, K>>,
 }
@@ -142,6 +146,7 @@ impl<'env> Scope<'env> {
             policy: OnFailure::CancelAll,
             views: Views::of_box(),
             limit: None,
+            unobserved: None,
         }
     }
 }
@@ -203,11 +208,13 @@ impl<'env, E: 'env> Scope<'env, E, Local> {
 }
 
 impl<'env, E, K: Kind> Scope<'env, E, K> {
-    fn new(policy: OnFailure<E>, limit: Option<Limit>) -> Self {
+    fn new(builder: ScopeBuilder<E>) -> Self {
         Self {
             shared: Arc::new(Shared {
-                policy,
-                limit,
+                policy: builder.policy,
+                views: builder.views,
+                limit: builder.limit,
+                unobserved: builder.unobserved,
                 panics: Arc::default(),
                 state: Mutex::new(State {
                     inbox: Vec::new(),
@@ -317,10 +324,37 @@ impl<E, K: Kind> Shared<'_, E, K> {
                     state.failures.push(failure);
                 } else {
                     drop(state);
-                    discard(failure);
+                    // The conversion is the user's, and so may the hook be.
+                    quiet(|| {
+                        let failure = failure.into_unobserved(self.views);
+                        match &self.unobserved {
+                            Some(hook) => hook(failure),
+                            None => print_unobserved(failure),
+                        }
+                    });
                 }
             }
         }
+    }
+
+    /// The body failed, which ends the scope. Gives the error back if the policy keeps none.
+    pub(super) fn record_body(&self, error: E) -> Option<E> {
+        let failure = Failure::error_of("scope".to_owned(), error);
+        let left = match &self.policy {
+            OnFailure::CancelAll => {
+                // One of the failures, after those that came before.
+                self.record(failure);
+                return None;
+            }
+            // There is room for this one whatever the tasks left.
+            OnFailure::Collect(_) => {
+                self.state.lock().failures.push(failure);
+                None
+            }
+            OnFailure::Report(_) => failure.into_error().ok(),
+        };
+        self.cancel(Reason::from("the body of the scope failed"));
+        left
     }
 }
 
@@ -444,14 +478,14 @@ pub struct ScopeBuilder<E = BoxError> {
     policy: OnFailure<E>,
     views: Views<E>,
     limit: Option<Limit>,
+    unobserved: Option<Arc<Hook>>,
 }
 
 impl<E> ScopeBuilder<E> {
     /// What is done with errors and panics of tasks started by a `spawn_fallible`. By default the
     /// first ends the scope.
     ///
-    /// Under [`OnFailure::Collect`] those for which there is no room are dropped: a scope has no
-    /// runtime to report them to.
+    /// A panic of the hook of [`OnFailure::report`] goes on in the task that polls the scope.
     pub fn on_failure(mut self, policy: OnFailure<E>) -> Self {
         self.policy = policy;
         self
@@ -463,7 +497,15 @@ impl<E> ScopeBuilder<E> {
             policy: OnFailure::CancelAll,
             views: Views::of_error(),
             limit: self.limit,
+            unobserved: self.unobserved,
         }
+    }
+
+    /// What is done with failures for which [`OnFailure::Collect`] has no room. By default each
+    /// gives one line on standard error. A panic of the hook itself is dropped.
+    pub fn on_unobserved(mut self, hook: impl Fn(Unobserved) + Send + Sync + 'static) -> Self {
+        self.unobserved = Some(Arc::new(hook));
+        self
     }
 
     /// Lets at most `limit` tasks run at once, the body not counted; others wait for their turn
@@ -488,10 +530,10 @@ impl<E> ScopeBuilder<E> {
         T: Send + 'env,
         E: Send + 'env,
     {
-        let scope = Scope::new(self.policy, self.limit);
+        let scope = Scope::new(self);
         let (body, place) = Body::new(body(scope.clone()), &scope);
         scope.enter(Box::pin(body));
-        ScopeRun::new(scope, place, self.views)
+        ScopeRun::new(scope, place)
     }
 
     /// As [`run`](Self::run), for a body and tasks that need not be `Send`.
@@ -502,10 +544,10 @@ impl<E> ScopeBuilder<E> {
         T: 'env,
         E: 'env,
     {
-        let scope = Scope::new(self.policy, self.limit);
+        let scope = Scope::new(self);
         let (body, place) = Body::new(body(scope.clone()), &scope);
         scope.enter(Box::pin(body));
-        ScopeRun::new(scope, place, self.views)
+        ScopeRun::new(scope, place)
     }
 }
 

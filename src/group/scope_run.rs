@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 use pin_project_lite::pin_project;
 
 use super::block::BlockError;
-use super::failure::{BoxError, Failure, GroupError, OnFailure, Views};
+use super::failure::{BoxError, GroupError};
 use super::scope::{Kind, Scope, Sendable, Shared};
 use crate::primitives::Mutex;
 use crate::set::{Set, Turn};
@@ -24,23 +24,17 @@ pub struct ScopeRun<'env, T, E = BoxError, K: Kind = Sendable> {
     shared: Arc<Shared<'env, E, K>>,
     set: Set<K::Child<'env>>,
     body: Arc<BodyPlace<T, E>>,
-    views: Views<E>,
 }
 
 /// Where the body leaves its output.
 pub(super) struct BodyPlace<T, E>(Mutex<Option<Result<T, E>>>);
 
 impl<'env, T, E, K: Kind> ScopeRun<'env, T, E, K> {
-    pub(super) fn new(
-        scope: Scope<'env, E, K>,
-        body: Arc<BodyPlace<T, E>>,
-        views: Views<E>,
-    ) -> Self {
+    pub(super) fn new(scope: Scope<'env, E, K>, body: Arc<BodyPlace<T, E>>) -> Self {
         Self {
             shared: scope.shared,
             set: Set::new(),
             body,
-            views,
         }
     }
 
@@ -94,14 +88,13 @@ impl<'env, T, E, K: Kind> ScopeRun<'env, T, E, K> {
             resume_unwind(payload);
         }
         match body {
-            Some(Err(error)) => {
-                discard(failures);
-                Err(BlockError::Body(error))
-            }
+            Some(Err(error)) => Err(BlockError::Body(error)),
             value if !failures.is_empty() => {
                 discard(value);
                 Err(BlockError::Tasks(GroupError::new(
-                    failures, cancelled, self.views,
+                    failures,
+                    cancelled,
+                    self.shared.views,
                 )))
             }
             Some(Ok(value)) => Ok(value),
@@ -245,19 +238,11 @@ where
                 return Poll::Ready(());
             }
         };
-        match output {
-            Err(error) if matches!(this.shared.policy, OnFailure::CancelAll) => {
-                this.shared
-                    .record(Failure::error_of("scope".to_owned(), error));
-            }
-            output => {
-                if output.is_err() {
-                    this.shared
-                        .cancel(Reason::from("the body of the scope failed"));
-                }
-                *this.place.0.lock() = Some(output);
-            }
-        }
+        let output = match output {
+            Ok(value) => Some(Ok(value)),
+            Err(error) => this.shared.record_body(error).map(Err),
+        };
+        *this.place.0.lock() = output;
         Poll::Ready(())
     }
 }

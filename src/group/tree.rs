@@ -1,9 +1,11 @@
 use std::fmt;
 use std::panic::Location;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Group;
 use super::label::Name;
+use super::node::Node;
 
 /// A picture of a group: its subgroups and its live tasks. From [`Group::tree`].
 ///
@@ -97,7 +99,8 @@ impl<E: Send + 'static> Group<E> {
             let path = node.path();
             let mut tasks = Vec::new();
             node.each_child(|_, child| {
-                let look = child.watch.as_ref().map(|watch| watch.look());
+                let watch = child.watch.as_ref().filter(|_| node.setup.observed);
+                let look = watch.map(|watch| watch.look());
                 tasks.push(TaskInfo {
                     path: child.label.path_below(&path),
                     name: child.label.name.clone().map(Name::into_owned),
@@ -120,6 +123,31 @@ impl<E: Send + 'static> Group<E> {
             );
         }
         Tree { groups }
+    }
+}
+
+/// The live tasks of `node` and the groups below, a line for each.
+pub(super) fn lines(node: &Arc<Node>) -> Vec<String> {
+    let mut lines = Vec::new();
+    for node in node.tree() {
+        let path = node.path();
+        node.each_child(|_, child| {
+            let mut line = child.label.line(&path);
+            if let Some(watch) = &child.watch {
+                let (activity, stats) = watch.look();
+                line.push_str(&format!(", {activity}, {}", times_polled(stats.polls)));
+            }
+            lines.push(line);
+        });
+    }
+    lines
+}
+
+fn times_polled(polls: u64) -> String {
+    match polls {
+        0 => "never polled".to_owned(),
+        1 => "polled once".to_owned(),
+        polls => format!("polled {polls} times"),
     }
 }
 

@@ -47,16 +47,22 @@ impl Watch {
         }
     }
 
-    pub(super) fn poll_begins(&self) {
+    /// Gives how long the task waited for its turn since it was woken.
+    pub(super) fn poll_begins(&self) -> Duration {
         let now = self.runtime.now();
         let mut state = self.state.lock();
+        let waited = match state.activity {
+            Activity::Ready => now.saturating_duration_since(state.since),
+            _ => Duration::ZERO,
+        };
         state.polls += 1;
         state.again = false;
         state.enter(Activity::Polled, now);
+        waited
     }
 
-    /// The poll left the task doing this.
-    pub(super) fn poll_ends(&self, activity: Activity) {
+    /// The poll left the task doing this. Gives how long it took.
+    pub(super) fn poll_ends(&self, activity: Activity) -> Duration {
         let now = self.runtime.now();
         let mut state = self.state.lock();
         let took = now.saturating_duration_since(state.since);
@@ -67,6 +73,7 @@ impl Watch {
             activity
         };
         state.enter(activity, now);
+        took
     }
 
     /// What the task does where there is more to say than that it waits.

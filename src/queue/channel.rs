@@ -1,12 +1,16 @@
 use std::collections::VecDeque;
 use std::fmt;
+use std::mem;
 use std::num::NonZeroUsize;
-use std::task::{Context, Poll, Waker};
+use std::ops::DerefMut;
+use std::task::{Context, Poll, Waker, ready};
 
 use super::buffer::Buffer;
+use super::line::{Line, Ticket, renew};
 use super::{Closed, TryPopError, TryPushError};
 use crate::primitives::SpinLock;
-use crate::sync::{Key, NeedsClone, WaitList, Wakers, wake_all};
+use crate::primitives::atomic::{AtomicU64, Ordering};
+use crate::sync::{Key, NeedsClone, WaitList, Wakers, wake, wake_all};
 use crate::task::discard;
 
 /// What the handles of a queue share: one short lock around the items and those who wait.
@@ -14,20 +18,42 @@ pub(super) struct Channel<T> {
     state: SpinLock<State<T>>,
     /// `usize::MAX` if unbounded.
     capacity: usize,
+    signs: Signs,
 }
+
+/// What can be seen without the lock, as it was when somebody held it last.
+///
+/// Apart from what changes with every item and written only if something changed here, so that a
+/// look does not disturb whoever has the lock.
+#[repr(align(128))]
+struct Signs {
+    /// The lowest bits are `EMPTY` and `FULL`. The others count tickets: pushes with a lower one
+    /// than that were let in.
+    word: AtomicU64,
+}
+
+const EMPTY: u64 = 1;
+const FULL: u64 = 2;
+/// How far left the tickets stand.
+const TICKETS: u32 = 2;
 
 /// Whenever the lock is free: a pop queues only while nothing is stored, a push only while what is
 /// stored fills the capacity. So nobody can pass those who wait.
 struct State<T> {
     buffer: Buffer<T>,
     capacity: usize,
-    poppers: WaitList<Option<Given<T>>>,
-    /// With the item; it is taken out when it is pushed.
-    pushers: WaitList<Option<T>>,
-    /// Items that were given to a pop which has not taken them yet.
-    given: usize,
+    /// Those who wait for an item. Who is not in here any more was served.
+    poppers: Line<Waker>,
+    /// By the ticket of the pop that has not taken it yet.
+    given: Line<Given<T>>,
     /// How many were ever given.
     turn: u64,
+    /// Those who wait for room. Who is not in here any more was let in.
+    pushers: Line<Pushing<T>>,
+    /// How many tickets there were.
+    tickets: u64,
+    /// Pushes with a lower ticket were let in.
+    let_in: u64,
     closed: bool,
     close_waiters: WaitList,
     handles: Handles,
@@ -36,6 +62,12 @@ struct State<T> {
 /// An item on its way to a pop that waited for it.
 struct Given<T> {
     turn: u64,
+    item: T,
+}
+
+/// An item that waits for room.
+struct Pushing<T> {
+    waker: Waker,
     item: T,
 }
 
@@ -61,15 +93,20 @@ impl<T> Channel<T> {
             state: SpinLock::new(State {
                 buffer: Buffer::new(),
                 capacity: capacity.get(),
-                poppers: WaitList::new(),
-                pushers: WaitList::new(),
-                given: 0,
+                poppers: Line::new(),
+                given: Line::new(),
                 turn: 0,
+                pushers: Line::new(),
+                tickets: 0,
+                let_in: 0,
                 closed: false,
                 close_waiters: WaitList::new(),
                 handles: Handles::default(),
             }),
             capacity: capacity.get(),
+            signs: Signs {
+                word: AtomicU64::new(EMPTY),
+            },
         }
     }
 
@@ -89,43 +126,51 @@ impl<T> Channel<T> {
         self.state.lock().closed
     }
 
+    #[inline]
     pub(super) fn try_push(&self, item: T) -> Result<(), TryPushError<T>> {
         let mut state = self.state.lock();
         let pushed = state.push(item);
+        self.signs.show(&state);
         drop(state);
-        wake_all(pushed?);
+        if let Some(waker) = pushed? {
+            wake(waker);
+        }
         Ok(())
     }
 
     /// Pushes an item, or lets it wait in a place, for which nobody is woken yet.
-    pub(super) fn start_push(&self, item: T) -> Result<Option<Key>, Closed<T>> {
-        let mut place = None;
+    pub(super) fn start_push(&self, item: T) -> Result<Option<Ticket>, Closed<T>> {
         let mut state = self.state.lock();
-        let woken = match state.push(item) {
-            Ok(woken) => woken,
-            Err(TryPushError::Closed(back)) => return Err(Closed(back)),
-            Err(TryPushError::Full(back)) => {
+        let (woken, place) = match state.push(item) {
+            Ok(woken) => (woken, None),
+            Err(TryPushError::Closed(item)) => return Err(Closed(item)),
+            Err(TryPushError::Full(item)) => {
                 // To clone this one runs nobody's code.
-                let (nobody, mut clone) = (Waker::noop(), Some(Waker::noop().clone()));
-                let waits = &mut state.pushers;
-                let queued = waits.queue(&mut place, nobody, &mut clone, || Some(back));
-                drop(queued);
-                None
+                let waker = Waker::noop().clone();
+                (None, Some(state.queue_push(Pushing { waker, item })))
             }
         };
+        self.signs.show(&state);
         drop(state);
         wake_all(woken);
         Ok(place)
     }
 
     /// Drives a push. Its item is in `item` before it waits, and in the place while it does.
+    #[inline]
     pub(super) fn poll_push(
         &self,
         item: &mut Option<T>,
-        place: &mut Option<Key>,
+        place: &mut Option<Ticket>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Closed<T>>> {
-        if place.is_none() {
+        if let Some(ticket) = *place {
+            let pushed = ready!(self.poll_push_waiting(ticket, cx));
+            *place = None;
+            return Poll::Ready(pushed);
+        }
+        // The waker is cloned before the lock is taken where it will be needed, by all appearances.
+        if !self.signs.is_full() {
             let first = item.take().expect("a push was polled after it was ready");
             match self.try_push(first) {
                 Ok(()) => return Poll::Ready(Ok(())),
@@ -133,62 +178,89 @@ impl<T> Channel<T> {
                 Err(TryPushError::Full(back)) => *item = Some(back),
             }
         }
-        self.poll_push_waiting(item, place, cx)
+        self.push_or_queue(item, place, cx)
+    }
+
+    #[inline(never)]
+    fn push_or_queue(
+        &self,
+        item: &mut Option<T>,
+        place: &mut Option<Ticket>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Closed<T>>> {
+        let waker = cx.waker().clone();
+        let item = item.take().expect("a push was polled after it was ready");
+        let mut state = self.state.lock();
+        let pushed = match state.push(item) {
+            Ok(woken) => Ok(woken),
+            Err(TryPushError::Closed(item)) => Err(Closed(item)),
+            Err(TryPushError::Full(item)) => {
+                *place = Some(state.queue_push(Pushing { waker, item }));
+                return Poll::Pending;
+            }
+        };
+        self.signs.show(&state);
+        drop(state);
+        discard(waker);
+        wake_all(pushed?);
+        Poll::Ready(Ok(()))
     }
 
     #[inline(never)]
     fn poll_push_waiting(
         &self,
-        item: &mut Option<T>,
-        place: &mut Option<Key>,
+        ticket: Ticket,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Closed<T>>> {
-        let mut spare = place.is_none().then(|| cx.waker().clone());
+        if self.signs.is_let_in(ticket) {
+            return Poll::Ready(Ok(()));
+        }
+        let mut spare = None;
         loop {
-            let mut guard = self.state.lock();
-            let state = &mut *guard;
-            if let Some(key) = place.take_if(|key| state.pushers.is_served(key)) {
-                let removed = state.pushers.remove(key);
-                drop(guard);
-                discard((removed.waker, spare));
-                return Poll::Ready(match removed.data {
+            let mut state = self.state.lock();
+            if state.closed {
+                let refused = state.pushers.remove(ticket);
+                drop(state);
+                discard(spare);
+                return Poll::Ready(match refused {
+                    Some(Pushing { waker, item }) => {
+                        discard(waker);
+                        Err(Closed(item))
+                    }
                     None => Ok(()),
-                    Some(item) => Err(Closed(item)),
                 });
             }
-            // Until it has a place the item is here, and there may be room by now.
-            let pushed = match item.take().map(|item| state.push(item)) {
-                Some(Ok(woken)) => Some(Ok(woken)),
-                Some(Err(TryPushError::Closed(back))) => Some(Err(Closed(back))),
-                Some(Err(TryPushError::Full(back))) => {
-                    *item = Some(back);
-                    None
-                }
-                None => None,
-            };
-            if let Some(pushed) = pushed {
-                drop(guard);
+            let Some(waiting) = state.pushers.get_mut(ticket) else {
+                drop(state);
                 discard(spare);
-                wake_all(pushed?);
                 return Poll::Ready(Ok(()));
-            }
-            let waits = &mut state.pushers;
-            let queued = waits.queue(place, cx.waker(), &mut spare, || item.take());
-            drop(guard);
-            match queued {
-                Ok(_) => return Poll::Pending,
+            };
+            let renewed = renew(&mut waiting.waker, cx.waker(), &mut spare);
+            drop(state);
+            match renewed {
+                Ok(old) => {
+                    discard((old, spare));
+                    return Poll::Pending;
+                }
                 Err(NeedsClone) => spare = Some(cx.waker().clone()),
             }
         }
     }
 
     /// Gives up the place of a push, and its item with it if that was not pushed.
-    pub(super) fn leave_push(&self, key: Key) {
-        let removed = self.state.lock().pushers.remove(key);
-        discard(removed.waker);
+    pub(super) fn leave_push(&self, ticket: Ticket) {
+        if self.signs.is_let_in(ticket) {
+            return;
+        }
+        let left = self.state.lock().pushers.remove(ticket);
+        if let Some(Pushing { waker, item }) = left {
+            discard(waker);
+            drop(item);
+        }
     }
 
     /// Pops an item, if there is one, and lets `more` look at it and at what else is stored.
+    #[inline]
     pub(super) fn try_take<R>(
         &self,
         more: impl FnOnce(&mut Buffer<T>, T) -> R,
@@ -202,99 +274,124 @@ impl<T> Channel<T> {
             });
         };
         let taken = more(&mut state.buffer, item);
-        if state.pushers.is_empty() {
-            return Ok(taken);
-        }
-        let wakers = state.settle();
-        drop(state);
-        wakers.wake();
+        self.release(state);
         Ok(taken)
     }
 
     /// Drives a pop: as `try_take`, waiting for an item. `None` if the queue is closed and nothing
     /// is left.
+    #[inline]
     pub(super) fn poll_take<R>(
         &self,
-        place: &mut Option<Key>,
+        place: &mut Option<Ticket>,
         cx: &mut Context<'_>,
         more: impl Fn(&mut Buffer<T>, T) -> R,
     ) -> Poll<Option<R>> {
-        if place.is_none() {
+        if let Some(ticket) = *place {
+            let taken = ready!(self.poll_take_waiting(ticket, cx, more));
+            *place = None;
+            return Poll::Ready(taken);
+        }
+        // As in `poll_push`.
+        if !self.signs.is_empty() {
             match self.try_take(&more) {
                 Ok(taken) => return Poll::Ready(Some(taken)),
                 Err(TryPopError::Closed) => return Poll::Ready(None),
                 Err(TryPopError::Empty) => {}
             }
         }
-        self.poll_take_waiting(place, cx, more)
+        self.take_or_queue(place, cx, more)
+    }
+
+    #[inline(never)]
+    fn take_or_queue<R>(
+        &self,
+        place: &mut Option<Ticket>,
+        cx: &mut Context<'_>,
+        more: impl Fn(&mut Buffer<T>, T) -> R,
+    ) -> Poll<Option<R>> {
+        let waker = cx.waker().clone();
+        let mut state = self.state.lock();
+        let taken = match state.buffer.pop() {
+            Some(item) => Some(more(&mut state.buffer, item)),
+            None if state.is_drained() => None,
+            None => {
+                *place = Some(state.queue_pop(waker));
+                return Poll::Pending;
+            }
+        };
+        self.release(state);
+        discard(waker);
+        Poll::Ready(taken)
     }
 
     #[inline(never)]
     fn poll_take_waiting<R>(
         &self,
-        place: &mut Option<Key>,
+        ticket: Ticket,
         cx: &mut Context<'_>,
         more: impl Fn(&mut Buffer<T>, T) -> R,
     ) -> Poll<Option<R>> {
-        let mut spare = place.is_none().then(|| cx.waker().clone());
+        let mut spare = None;
         loop {
-            let mut guard = self.state.lock();
-            let state = &mut *guard;
-            let served = place.take_if(|key| state.poppers.is_served(key));
-            let removed = served.map(|key| state.poppers.remove(key));
-            let (item, old) = match removed {
-                Some(removed) => {
-                    state.given -= usize::from(removed.data.is_some());
-                    (removed.data.map(|given| given.item), removed.waker)
-                }
-                // Something may have come by now; while this waits it would have been given it.
-                None => match state.buffer.pop() {
-                    Some(item) => (Some(item), None),
-                    None if state.is_drained() => (None, None),
-                    None => {
-                        let waits = &mut state.poppers;
-                        let queued = waits.queue(place, cx.waker(), &mut spare, || None);
-                        drop(guard);
-                        match queued {
-                            Ok(_) => return Poll::Pending,
-                            Err(NeedsClone) => spare = Some(cx.waker().clone()),
-                        }
-                        continue;
+            let mut state = self.state.lock();
+            if let Some(known) = state.poppers.get_mut(ticket) {
+                let renewed = renew(known, cx.waker(), &mut spare);
+                drop(state);
+                match renewed {
+                    Ok(old) => {
+                        discard((old, spare));
+                        return Poll::Pending;
                     }
-                },
-            };
-            let taken = item.map(|item| more(&mut state.buffer, item));
-            let wakers = state.settle();
-            drop(guard);
-            wakers.wake();
-            discard((old, spare));
+                    Err(NeedsClone) => spare = Some(cx.waker().clone()),
+                }
+                continue;
+            }
+            let given = state.given.remove(ticket);
+            let taken = given.map(|given| more(&mut state.buffer, given.item));
+            self.release(state);
+            discard(spare);
             return Poll::Ready(taken);
         }
     }
 
     /// Gives up the place of a pop; an item that was given to it goes on.
-    pub(super) fn leave_pop(&self, key: Key) {
+    pub(super) fn leave_pop(&self, ticket: Ticket) {
         let mut state = self.state.lock();
-        let removed = state.poppers.remove(key);
-        let next = removed.data.and_then(|given| state.give_on(given));
+        let waker = state.poppers.remove(ticket);
+        let given = state.given.remove(ticket);
+        let next = given.and_then(|given| state.give_on(given));
+        self.signs.show(&state);
         drop(state);
         wake_all(next);
-        discard(removed.waker);
+        discard(waker);
     }
 
     /// Takes all that is stored.
     pub(super) fn drain(&self) -> VecDeque<T> {
         let mut state = self.state.lock();
         let items = state.buffer.take_all();
+        self.release(state);
+        items
+    }
+
+    /// Releases the lock, to be called wherever something was taken: lets in who waits, and wakes.
+    #[inline]
+    fn release(&self, mut state: impl DerefMut<Target = State<T>>) {
+        if state.is_settled() {
+            self.signs.show(&state);
+            return;
+        }
         let wakers = state.settle();
+        self.signs.show(&state);
         drop(state);
         wakers.wake();
-        items
     }
 
     pub(super) fn close(&self) {
         let mut state = self.state.lock();
         let wakers = state.close();
+        self.signs.show(&state);
         drop(state);
         wakers.wake();
     }
@@ -304,6 +401,7 @@ impl<T> Channel<T> {
         let mut state = self.state.lock();
         let items = state.buffer.take_all();
         let wakers = state.close();
+        self.signs.show(&state);
         drop(state);
         wakers.wake();
         items
@@ -370,6 +468,7 @@ impl<T> Channel<T> {
             VecDeque::new()
         };
         let wakers = state.close();
+        self.signs.show(&state);
         drop(state);
         wakers.wake();
         drop(unreachable);
@@ -384,10 +483,28 @@ impl<T> State<T> {
     /// Whether no pop can get anything any more.
     fn is_drained(&self) -> bool {
         // What was given to somebody comes back if that one is dropped.
-        self.closed && self.given == 0 && self.buffer.is_empty()
+        self.closed && self.given.is_empty() && self.buffer.is_empty()
+    }
+
+    fn ticket(&mut self) -> Ticket {
+        self.tickets += 1;
+        Ticket(self.tickets)
+    }
+
+    fn queue_push(&mut self, pushing: Pushing<T>) -> Ticket {
+        let ticket = self.ticket();
+        self.pushers.push(ticket, pushing);
+        ticket
+    }
+
+    fn queue_pop(&mut self, waker: Waker) -> Ticket {
+        let ticket = self.ticket();
+        self.poppers.push(ticket, waker);
+        ticket
     }
 
     /// Gives the item to the first pop that waits, or stores it. Whom to wake, or the item.
+    #[inline]
     fn push(&mut self, item: T) -> Result<Option<Waker>, TryPushError<T>> {
         if self.closed {
             return Err(TryPushError::Closed(item));
@@ -395,50 +512,60 @@ impl<T> State<T> {
         if self.is_full() {
             return Err(TryPushError::Full(item));
         }
-        let Some((waker, place)) = self.poppers.serve_first_with() else {
+        if self.poppers.is_empty() {
             self.buffer.push(item);
             return Ok(None);
-        };
-        self.given += 1;
+        }
         self.turn += 1;
-        *place = Some(Given {
-            turn: self.turn,
-            item,
-        });
-        Ok(waker)
+        let turn = self.turn;
+        Ok(self.give_on(Given { turn, item }))
     }
 
-    /// What a dropped pop was given goes to the next one, or back to where it came from.
+    /// Gives an item to the first pop that waits, or puts it back where it came from.
     fn give_on(&mut self, given: Given<T>) -> Option<Waker> {
-        if let Some((waker, place)) = self.poppers.serve_first_with() {
-            *place = Some(given);
-            return waker;
+        if let Some((ticket, waker)) = self.poppers.pop() {
+            self.given.push(ticket, given);
+            return Some(waker);
         }
-        self.given -= 1;
         self.buffer.put_back(given.turn, given.item);
         None
     }
 
-    /// Fills free places from the pushes that wait; ends the pops that wait for nothing. To be
-    /// called wherever something was taken.
+    /// Whether nobody waits whose wait may be over because something was taken.
+    fn is_settled(&self) -> bool {
+        if self.closed {
+            self.poppers.is_empty()
+        } else {
+            self.pushers.is_empty()
+        }
+    }
+
+    /// Fills free places from the pushes that wait; ends the pops that wait for nothing.
     fn settle(&mut self) -> Wakers {
         let mut wakers = Wakers::default();
+        if self.closed {
+            self.end_pops(&mut wakers);
+            return wakers;
+        }
         while !self.is_full() {
-            let Some((waker, place)) = self.pushers.serve_first_with() else {
+            let Some((ticket, Pushing { waker, item })) = self.pushers.pop() else {
                 break;
             };
             // There is something stored, so no pop waits for it.
-            if let Some(item) = place.take() {
-                self.buffer.push(item);
-            }
-            wakers.extend(waker);
-        }
-        if self.is_drained() {
-            while let Some((waker, _)) = self.poppers.serve_first_with() {
-                wakers.extend(waker);
-            }
+            self.buffer.push(item);
+            self.let_in = ticket.0 + 1;
+            wakers.extend([waker]);
         }
         wakers
+    }
+
+    #[cold]
+    fn end_pops(&mut self, wakers: &mut Wakers) {
+        if self.is_drained() {
+            while let Some((_, waker)) = self.poppers.pop() {
+                wakers.extend([waker]);
+            }
+        }
     }
 
     fn close(&mut self) -> Wakers {
@@ -447,14 +574,42 @@ impl<T> State<T> {
             return wakers;
         }
         self.closed = true;
-        while let Some((waker, _)) = self.pushers.serve_first_with() {
-            wakers.extend(waker);
-        }
+        // Their items stay, for them to fetch.
+        let pushers = self.pushers.iter_mut();
+        wakers
+            .extend(pushers.map(|pushing| mem::replace(&mut pushing.waker, Waker::noop().clone())));
         while let Some(waker) = self.close_waiters.serve_first() {
             wakers.extend(waker);
         }
         wakers.append(self.settle());
         wakers
+    }
+}
+
+impl Signs {
+    fn is_empty(&self) -> bool {
+        self.word.load(Ordering::Relaxed) & EMPTY != 0
+    }
+
+    fn is_full(&self) -> bool {
+        self.word.load(Ordering::Relaxed) & FULL != 0
+    }
+
+    fn is_let_in(&self, ticket: Ticket) -> bool {
+        // Pairs with the release in `show`: whose push is over sees what was done before the pop
+        // that made room.
+        self.word.load(Ordering::Acquire) >> TICKETS > ticket.0
+    }
+
+    /// To be called before the lock is released, with what has become of the state.
+    #[inline]
+    fn show<T>(&self, state: &State<T>) {
+        let empty = u64::from(state.buffer.is_empty()) * EMPTY;
+        let full = u64::from(state.is_full()) * FULL;
+        let word = state.let_in << TICKETS | full | empty;
+        if self.word.load(Ordering::Relaxed) != word {
+            self.word.store(word, Ordering::Release);
+        }
     }
 }
 

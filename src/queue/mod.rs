@@ -49,6 +49,7 @@ mod buffer;
 mod channel;
 mod closed;
 mod halves;
+mod line;
 mod pop;
 mod push;
 mod stream;

@@ -8,18 +8,18 @@ use std::task::{Context, Poll};
 use super::blocking::block_on;
 use super::buffer::Buffer;
 use super::channel::Channel;
-use crate::sync::Key;
+use super::line::Ticket;
 
 /// A wait for an item. Dropped, it passes on what it was given.
 struct Wait<'a, T> {
     channel: &'a Channel<T>,
-    place: Option<Key>,
+    place: Option<Ticket>,
 }
 
 impl<T> Drop for Wait<'_, T> {
     fn drop(&mut self) {
-        if let Some(key) = self.place.take() {
-            self.channel.leave_pop(key);
+        if let Some(ticket) = self.place.take() {
+            self.channel.leave_pop(ticket);
         }
     }
 }
@@ -84,6 +84,7 @@ pub struct Pop<'a, T> {
 impl<T> Future for Pop<'_, T> {
     type Output = Option<T>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
         let wait = &mut self.wait;
         wait.channel.poll_take(&mut wait.place, cx, |_, item| item)

@@ -5,14 +5,14 @@ use std::task::{Context, Poll};
 
 use super::blocking::block_on;
 use super::channel::Channel;
-use crate::sync::Key;
+use super::line::Ticket;
 
 /// The future of [`Queue::push`](super::Queue::push).
 #[must_use = "futures do nothing unless awaited"]
 pub struct Push<'a, T> {
     channel: &'a Channel<T>,
     item: Option<T>,
-    place: Option<Key>,
+    place: Option<Ticket>,
 }
 
 impl<T> Channel<T> {
@@ -39,6 +39,7 @@ impl<T> Future for Push<'_, T> {
     /// # Panics
     ///
     /// If polled again after it was ready.
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         this.channel.poll_push(&mut this.item, &mut this.place, cx)
@@ -50,8 +51,8 @@ impl<T> Unpin for Push<'_, T> {}
 
 impl<T> Drop for Push<'_, T> {
     fn drop(&mut self) {
-        if let Some(key) = self.place.take() {
-            self.channel.leave_push(key);
+        if let Some(ticket) = self.place.take() {
+            self.channel.leave_push(ticket);
         }
     }
 }

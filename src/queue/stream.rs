@@ -7,8 +7,8 @@ use futures_core::Stream;
 use futures_sink::Sink;
 
 use super::channel::Channel;
+use super::line::Ticket;
 use super::{Closed, Queue};
-use crate::sync::Key;
 
 /// The items of a [`Queue`]; ends when that is closed and nothing is left.
 ///
@@ -125,7 +125,7 @@ impl<T> fmt::Debug for QueueSink<T> {
 /// Pops as a stream does.
 pub(super) struct Popper<T> {
     pub(super) channel: Arc<Channel<T>>,
-    place: Option<Key>,
+    place: Option<Ticket>,
 }
 
 impl<T> Popper<T> {
@@ -141,8 +141,8 @@ impl<T> Popper<T> {
     }
 
     pub(super) fn leave(&mut self) {
-        if let Some(key) = self.place.take() {
-            self.channel.leave_pop(key);
+        if let Some(ticket) = self.place.take() {
+            self.channel.leave_pop(ticket);
         }
     }
 }
@@ -157,7 +157,7 @@ impl<T> Drop for Popper<T> {
 pub(super) struct Pusher<T> {
     pub(super) channel: Arc<Channel<T>>,
     /// Of the item that found no room, among the pushes that wait.
-    place: Option<Key>,
+    place: Option<Ticket>,
 }
 
 impl<T> Pusher<T> {
@@ -185,8 +185,8 @@ impl<T> Pusher<T> {
     }
 
     pub(super) fn leave(&mut self) {
-        if let Some(key) = self.place.take() {
-            self.channel.leave_push(key);
+        if let Some(ticket) = self.place.take() {
+            self.channel.leave_push(ticket);
         }
     }
 }

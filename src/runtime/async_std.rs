@@ -1,10 +1,12 @@
+use std::future::Future;
 use std::num::NonZeroUsize;
-use std::time::Instant;
+use std::pin::Pin;
 
 use ::async_std::task;
 
+use super::clock::Clock;
 use super::spawner::available_parallelism;
-use super::{BoxFuture, Runtime, Sleeper, Spawner, sleep_in_steps};
+use super::{BoxFuture, Runtime, Spawner, async_io};
 
 /// async-std's executor, which async-std starts on first use.
 ///
@@ -21,7 +23,7 @@ use super::{BoxFuture, Runtime, Sleeper, Spawner, sleep_in_steps};
 /// assert_eq!(async_std::task::block_on(rt.spawn(async { 6 * 7 })).unwrap(), 42);
 /// ```
 pub fn async_std() -> Runtime {
-    Runtime::new(Tasks, Timers)
+    Runtime::on(Tasks, Clock::AsyncIo(async_io::Timers))
 }
 
 struct Tasks;
@@ -39,17 +41,9 @@ impl Spawner for Tasks {
             _ => available_parallelism(),
         }
     }
-}
 
-struct Timers;
-
-impl Sleeper for Timers {
-    #[expect(clippy::disallowed_methods, reason = "the one door to the clock")]
-    fn now(&self) -> Instant {
-        Instant::now()
-    }
-
-    fn sleep_until(&self, deadline: Instant) -> BoxFuture<'static, ()> {
-        Box::pin(sleep_in_steps(deadline, task::sleep))
+    fn block_on(&self, main: Pin<&mut dyn Future<Output = ()>>) -> Result<(), String> {
+        task::block_on(main);
+        Ok(())
     }
 }

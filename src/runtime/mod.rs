@@ -28,25 +28,36 @@
 //!   pending.
 //! * A [`Runtime`] works from every thread and from destructors.
 
+#[allow(dead_code, reason = "stands in for what a feature adds")]
+mod absent;
+#[cfg(any(feature = "async-std", feature = "smol"))]
+mod async_io;
 #[cfg(feature = "async-std")]
 mod async_std;
+mod block_on;
 mod blocking;
+mod clock;
 mod sleep;
 #[cfg(feature = "smol")]
 mod smol;
 mod spawner;
 #[cfg(feature = "threads")]
 mod threads;
+#[cfg(any(feature = "threads", all(test, untethered_loom)))]
+mod timers;
 #[cfg(feature = "tokio")]
 mod tokio;
 mod unobserved;
+#[cfg(any(feature = "threads", all(test, untethered_loom)))]
+mod wheel;
 
 use std::any::Any;
 use std::fmt;
 use std::future::Future;
 use std::num::NonZeroUsize;
 use std::panic::Location;
-use std::sync::Arc;
+use std::pin::pin;
+use std::sync::{Arc, Weak};
 use std::task::Context;
 use std::time::{Duration, Instant};
 
@@ -55,6 +66,7 @@ pub use futures_core::future::BoxFuture;
 #[cfg(feature = "async-std")]
 #[cfg_attr(docsrs, doc(cfg(feature = "async-std")))]
 pub use self::async_std::async_std;
+pub use self::block_on::block_on;
 pub use self::sleep::{Sleep, Sleeper};
 #[cfg(feature = "smol")]
 #[cfg_attr(docsrs, doc(cfg(feature = "smol")))]
@@ -72,10 +84,16 @@ pub use self::unobserved::Unobserved;
 pub(crate) use self::sleep::present;
 #[cfg(feature = "http")]
 pub(crate) use self::sleep::wall_clock;
-pub(crate) use self::unobserved::{Hook, report_unobserved};
+pub(crate) use self::spawner::Drives;
+pub(crate) use self::unobserved::{Hook, print_unobserved, report_unobserved};
 
-#[cfg(any(feature = "async-std", feature = "smol", feature = "threads"))]
-use self::sleep::sleep_in_steps;
+#[cfg(not(any(feature = "async-std", feature = "smol")))]
+use self::absent as async_io;
+#[cfg(not(any(feature = "threads", all(test, untethered_loom))))]
+use self::absent as timers;
+#[cfg(not(feature = "tokio"))]
+use self::absent as tokio;
+use self::clock::Clock;
 use crate::task::{BlockingTask, Task, quiet};
 
 /// A handle to an async runtime: starts tasks, sleeps, tells the time, runs blocking closures.
@@ -101,18 +119,22 @@ pub struct Runtime {
 
 struct Inner {
     spawner: Arc<dyn Spawner>,
-    sleeper: Arc<dyn Sleeper>,
+    clock: Clock,
     unobserved: Arc<Hook>,
 }
 
 impl Runtime {
     /// A runtime from its two halves.
     pub fn new(spawner: impl Spawner, sleeper: impl Sleeper) -> Self {
+        Self::on(spawner, Clock::Other(Arc::new(sleeper)))
+    }
+
+    fn on(spawner: impl Spawner, clock: Clock) -> Self {
         Self {
             inner: Arc::new(Inner {
                 spawner: Arc::new(spawner),
-                sleeper: Arc::new(sleeper),
-                unobserved: Arc::new(|unobserved| eprintln!("untethered: {unobserved}")),
+                clock,
+                unobserved: Arc::new(print_unobserved),
             }),
         }
     }
@@ -148,21 +170,58 @@ impl Runtime {
         task
     }
 
+    /// Runs `future` on the calling thread until it is done: the way from `main` into the runtime.
+    ///
+    /// `future` is not a task: it need not be `Send` and may borrow. It finds what tasks of the
+    /// runtime find: tokio's context, or async-std's. On an executor of one's own the thread runs
+    /// the executor meanwhile, on a `Sim` it drives the simulation; elsewhere tasks run on the
+    /// threads of the runtime.
+    ///
+    /// # Panics
+    ///
+    /// If `future` does; if called inside of tokio or of a `Sim` that runs; and on a tokio runtime
+    /// of one thread, which only its own `block_on` can drive.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[cfg(feature = "threads")] {
+    /// use untethered::runtime;
+    ///
+    /// let rt = runtime::threads(2);
+    /// let words = vec!["on", "loan"];
+    /// let sum = rt.block_on(async { rt.spawn(async { 2 }).await.unwrap() + words.len() });
+    /// assert_eq!(sum, 4);
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn block_on<F: IntoFuture>(&self, future: F) -> F::Output {
+        let mut output = None;
+        let refusal = {
+            let main = pin!(async { output = Some(future.await) });
+            self.inner.spawner.block_on(main).err()
+        };
+        if let Some(refusal) = refusal {
+            panic!("{refusal}");
+        }
+        output.expect("a future that has ended has set its output")
+    }
+
     /// The present moment by the runtime's clock.
     pub fn now(&self) -> Instant {
-        self.inner.sleeper.now()
+        self.inner.clock.now()
     }
 
     /// Sleeps for `duration`, counted from this call.
     ///
     /// Nought is ready at the first poll. A `duration` too long for the clock never ends.
     pub fn sleep(&self, duration: Duration) -> Sleep {
-        Sleep::new(self.inner.sleeper.clone(), self.now().checked_add(duration))
+        Sleep::after(&self.inner.clock, duration)
     }
 
     /// Sleeps until `deadline`. One that has passed is ready at the first poll.
     pub fn sleep_until(&self, deadline: Instant) -> Sleep {
-        Sleep::new(self.inner.sleeper.clone(), Some(deadline))
+        Sleep::until(&self.inner.clock, deadline)
     }
 
     /// How many tasks can run at the same moment.
@@ -179,7 +238,7 @@ impl Runtime {
         Self {
             inner: Arc::new(Inner {
                 spawner: self.inner.spawner.clone(),
-                sleeper: self.inner.sleeper.clone(),
+                clock: self.inner.clock.clone(),
                 unobserved: Arc::new(hook),
             }),
         }
@@ -197,9 +256,13 @@ impl Runtime {
         quiet(|| (self.inner.unobserved)(unobserved));
     }
 
-    /// Starts a task that has no handle. `task` never unwinds.
-    pub(crate) fn spawn_driver(&self, task: BoxFuture<'static, ()>) {
-        self.inner.spawner.spawn(task);
+    /// Starts a driver of a group. `task` never unwinds.
+    pub(crate) fn spawn_driver(&self, task: BoxFuture<'static, ()>, drives: Weak<dyn Drives>) {
+        self.inner.spawner.spawn_driver(task, drives);
+    }
+
+    pub(crate) fn watches_groups(&self) -> bool {
+        self.inner.spawner.watches_groups()
     }
 
     pub(crate) fn should_yield(&self) -> bool {

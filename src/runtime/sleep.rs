@@ -1,11 +1,14 @@
 use std::fmt;
 use std::future::Future;
+use std::marker::PhantomPinned;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use futures_core::future::BoxFuture;
+use pin_project_lite::pin_project;
+
+use super::clock::{Clock, Timer};
 
 /// Tells the time and sleeps. One of the two traits behind a [`Runtime`](super::Runtime).
 ///
@@ -20,31 +23,72 @@ pub trait Sleeper: Send + Sync + 'static {
     fn sleep_until(&self, deadline: Instant) -> BoxFuture<'static, ()>;
 }
 
-/// The future of [`Runtime::sleep`](super::Runtime::sleep) and [`Runtime::sleep_until`](super::Runtime::sleep_until).
-///
-/// Ready once its deadline has passed, and from then on at every poll. Dropping it frees the
-/// timer. [`reset`](Self::reset) moves the deadline, before or after it has passed.
-#[must_use = "futures do nothing unless awaited"]
-pub struct Sleep {
-    /// Not the runtime: a task that sleeps must not keep alive what runs it.
-    sleeper: Arc<dyn Sleeper>,
-    /// `None` lies beyond what the clock can say.
-    deadline: Option<Instant>,
-    timer: Timer,
+pin_project! {
+    /// The future of [`Runtime::sleep`](super::Runtime::sleep) and [`Runtime::sleep_until`](super::Runtime::sleep_until).
+    ///
+    /// Ready once its deadline has passed, and from then on at every poll. Dropping it frees the
+    /// timer. [`reset`](Self::reset) moves the deadline, before or after it has passed. What is
+    /// reset or polled by hand has to be pinned first.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::pin::pin;
+    /// use std::time::Duration;
+    /// use untethered::sim::Sim;
+    ///
+    /// let sim = Sim::new();
+    /// let rt = sim.runtime();
+    /// let second = Duration::from_secs(1);
+    /// sim.block_on(async {
+    ///     let mut nap = pin!(rt.sleep(second));
+    ///     nap.as_mut().await;
+    ///     nap.as_mut().reset(2 * second);
+    ///     nap.await;
+    /// });
+    /// assert_eq!(sim.elapsed(), 3 * second);
+    /// ```
+    #[must_use = "futures do nothing unless awaited"]
+    pub struct Sleep {
+        // `None` lies beyond what the clock can say.
+        deadline: Option<Instant>,
+        state: State,
+        #[pin]
+        timer: Timer,
+        // Some timers must not be moved. Which ones there are is a matter of features, which must
+        // not change what a user can do with the type.
+        #[pin]
+        _pinned: PhantomPinned,
+    }
 }
 
-enum Timer {
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Made a moment ago with a deadline ahead, and armed; never polled.
+    Fresh,
     Unarmed,
-    Armed(BoxFuture<'static, ()>),
+    Armed,
     Elapsed,
 }
 
 impl Sleep {
-    pub(super) fn new(sleeper: Arc<dyn Sleeper>, deadline: Option<Instant>) -> Self {
+    pub(super) fn after(clock: &Clock, duration: Duration) -> Self {
+        let (deadline, timer) = clock.after(duration);
+        let fresh = timer.is_some() && !duration.is_zero();
         Self {
-            sleeper,
             deadline,
-            timer: Timer::Unarmed,
+            state: if fresh { State::Fresh } else { State::Unarmed },
+            timer: timer.unwrap_or_else(|| clock.timer()),
+            _pinned: PhantomPinned,
+        }
+    }
+
+    pub(super) fn until(clock: &Clock, deadline: Instant) -> Self {
+        Self {
+            deadline: Some(deadline),
+            state: State::Unarmed,
+            timer: clock.timer(),
+            _pinned: PhantomPinned,
         }
     }
 
@@ -55,50 +99,66 @@ impl Sleep {
 
     /// Whether the deadline had passed when the sleep was last polled.
     pub fn is_elapsed(&self) -> bool {
-        matches!(self.timer, Timer::Elapsed)
+        self.state == State::Elapsed
     }
 
-    /// Moves the deadline to `duration` from now.
-    pub fn reset(&mut self, duration: Duration) {
-        self.deadline = self.sleeper.now().checked_add(duration);
-        self.timer = Timer::Unarmed;
+    /// Moves the deadline to `duration` from now. It has to be polled again to be woken then.
+    pub fn reset(self: Pin<&mut Self>, duration: Duration) {
+        let deadline = self.now().checked_add(duration);
+        self.move_to(deadline);
+    }
+
+    /// Moves the deadline to `deadline`. It has to be polled again to be woken then.
+    pub fn reset_at(self: Pin<&mut Self>, deadline: Instant) {
+        self.move_to(Some(deadline));
     }
 
     /// The present moment by the clock it goes by.
     pub(crate) fn now(&self) -> Instant {
-        self.sleeper.now()
+        self.timer.now()
     }
 
-    /// Moves the deadline to `deadline`.
-    pub fn reset_at(&mut self, deadline: Instant) {
-        self.deadline = Some(deadline);
-        self.timer = Timer::Unarmed;
+    fn move_to(self: Pin<&mut Self>, deadline: Option<Instant>) {
+        let this = self.project();
+        if *this.state != State::Elapsed {
+            this.timer.disarm();
+        }
+        *this.state = State::Unarmed;
+        *this.deadline = deadline;
     }
 }
 
 impl Future for Sleep {
     type Output = ();
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = &mut *self;
-        let Some(deadline) = this.deadline else {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut this = self.project();
+        let Some(deadline) = *this.deadline else {
             return Poll::Pending;
         };
-        if let Timer::Unarmed = this.timer {
-            this.timer = if this.sleeper.now() >= deadline {
-                Timer::Elapsed
+        if *this.state == State::Fresh {
+            // The clock was read when it was made, and is not read again; unless nothing else
+            // could tell that the deadline has passed.
+            *this.state = if this.timer.is_dead() {
+                State::Unarmed
             } else {
-                Timer::Armed(this.sleeper.sleep_until(deadline))
+                State::Armed
             };
         }
-        match &mut this.timer {
-            Timer::Armed(timer) => {
-                std::task::ready!(timer.as_mut().poll(cx));
-                this.timer = Timer::Elapsed;
-                Poll::Ready(())
-            }
-            _ => Poll::Ready(()),
+        if *this.state == State::Unarmed {
+            *this.state = if this.timer.now() >= deadline {
+                State::Elapsed
+            } else {
+                this.timer.as_mut().arm(deadline);
+                State::Armed
+            };
         }
+        if *this.state == State::Armed {
+            std::task::ready!(this.timer.as_mut().poll(deadline, cx));
+            this.timer.disarm();
+            *this.state = State::Elapsed;
+        }
+        Poll::Ready(())
     }
 }
 
@@ -123,20 +183,4 @@ pub(crate) fn present() -> Instant {
 #[expect(clippy::disallowed_methods, reason = "the one place that reads it")]
 pub(crate) fn wall_clock() -> std::time::SystemTime {
     std::time::SystemTime::now()
-}
-
-/// Sleeps by `timer`, which takes a duration, until `deadline` and not less.
-///
-/// In steps, because not every system can wait for a century.
-#[cfg(any(feature = "async-std", feature = "smol", feature = "threads"))]
-#[expect(clippy::disallowed_methods, reason = "the one door to the clock")]
-pub(super) async fn sleep_in_steps<T: Future>(deadline: Instant, timer: impl Fn(Duration) -> T) {
-    const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            break;
-        }
-        timer(left.min(LONGEST)).await;
-    }
 }

@@ -1,10 +1,12 @@
+use std::future::Future;
 use std::num::NonZeroUsize;
+use std::pin::Pin;
 use std::sync::{Arc, Weak};
-use std::time::Instant;
 
-use ::smol::{Executor, Timer};
+use ::smol::Executor;
 
-use super::{BoxFuture, Runtime, Sleeper, Spawner, sleep_in_steps};
+use super::clock::Clock;
+use super::{BoxFuture, Runtime, Spawner, async_io};
 
 /// smol's global executor, which smol starts on first use.
 ///
@@ -19,7 +21,7 @@ use super::{BoxFuture, Runtime, Sleeper, Spawner, sleep_in_steps};
 /// assert_eq!(smol::block_on(rt.spawn(async { 6 * 7 })).unwrap(), 42);
 /// ```
 pub fn smol() -> Runtime {
-    Runtime::new(Global, Timers)
+    Runtime::on(Global, Clock::AsyncIo(async_io::Timers))
 }
 
 /// An executor of one's own, with smol's timers.
@@ -45,7 +47,10 @@ pub fn smol() -> Runtime {
 /// assert!(smol::block_on(task).unwrap_err().is_cancelled());
 /// ```
 pub fn executor(executor: &Arc<Executor<'static>>) -> Runtime {
-    Runtime::new(Own(Arc::downgrade(executor)), Timers)
+    Runtime::on(
+        Own(Arc::downgrade(executor)),
+        Clock::AsyncIo(async_io::Timers),
+    )
 }
 
 struct Global;
@@ -62,6 +67,11 @@ impl Spawner for Global {
             .and_then(|threads| threads.parse().ok())
             .unwrap_or(NonZeroUsize::MIN)
     }
+
+    fn block_on(&self, main: Pin<&mut dyn Future<Output = ()>>) -> Result<(), String> {
+        ::smol::block_on(main);
+        Ok(())
+    }
 }
 
 /// Weak: the tasks in the executor hold the runtime, often enough.
@@ -73,17 +83,12 @@ impl Spawner for Own {
             executor.spawn(task).detach();
         }
     }
-}
 
-struct Timers;
-
-impl Sleeper for Timers {
-    #[expect(clippy::disallowed_methods, reason = "the one door to the clock")]
-    fn now(&self) -> Instant {
-        Instant::now()
-    }
-
-    fn sleep_until(&self, deadline: Instant) -> BoxFuture<'static, ()> {
-        Box::pin(sleep_in_steps(deadline, Timer::after))
+    fn block_on(&self, main: Pin<&mut dyn Future<Output = ()>>) -> Result<(), String> {
+        match self.0.upgrade() {
+            Some(executor) => ::smol::block_on(executor.run(main)),
+            None => ::smol::block_on(main),
+        }
+        Ok(())
     }
 }

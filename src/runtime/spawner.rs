@@ -1,5 +1,8 @@
+use std::future::Future;
 use std::num::NonZeroUsize;
 use std::panic::Location;
+use std::pin::Pin;
+use std::sync::Weak;
 use std::task::Context;
 
 use futures_core::future::BoxFuture;
@@ -35,6 +38,13 @@ pub trait Spawner: Send + Sync + 'static {
         self.spawn(task);
     }
 
+    /// As [`spawn`](Self::spawn), for a driver of a group, and a spawner that tells what it drives.
+    #[doc(hidden)]
+    fn spawn_driver(&self, task: BoxFuture<'static, ()>, drives: Weak<dyn Drives>) {
+        let _ = drives;
+        self.spawn(task);
+    }
+
     /// Runs `work` where it may block.
     ///
     /// By default on a pool of the whole process: at most 500 threads, started as they are needed
@@ -54,6 +64,14 @@ pub trait Spawner: Send + Sync + 'static {
         available_parallelism()
     }
 
+    /// Runs `main` to its end on the calling thread, with what tasks of the runtime find there.
+    /// Otherwise says why that can not be.
+    #[doc(hidden)]
+    fn block_on(&self, main: Pin<&mut dyn Future<Output = ()>>) -> Result<(), String> {
+        super::block_on(main);
+        Ok(())
+    }
+
     /// Whether the task that is polled on this thread has used up its share and ought to yield.
     #[doc(hidden)]
     fn should_yield(&self) -> bool {
@@ -71,12 +89,25 @@ pub trait Spawner: Send + Sync + 'static {
     #[doc(hidden)]
     fn bump(&self) {}
 
+    /// Whether it makes use of [`choose`](Self::choose), and tells what groups drive.
+    #[doc(hidden)]
+    fn watches_groups(&self) -> bool {
+        false
+    }
+
     /// Which of `ready` children of a group is to be polled next, the oldest being nought.
     #[doc(hidden)]
     fn choose(&self, ready: usize) -> usize {
         let _ = ready;
         0
     }
+}
+
+/// What drivers poll.
+#[doc(hidden)]
+pub trait Drives: Send + Sync {
+    /// The live children of the group: who they are and what they do.
+    fn children(&self) -> Vec<String>;
 }
 
 pub(super) fn available_parallelism() -> NonZeroUsize {

@@ -1,24 +1,25 @@
-use std::future::Future;
 use std::io;
 use std::num::NonZeroUsize;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
-use std::time::{Duration, Instant};
+use std::thread;
 
 use async_executor::Executor;
-use futures_timer::Delay;
 
-use super::{BoxFuture, Runtime, Sleeper, Spawner, sleep_in_steps};
-use crate::primitives::atomic::{AtomicBool, Ordering};
+use super::clock::Clock;
+use super::timers::Timers;
+use super::{BoxFuture, Runtime, Spawner, block_on};
 use crate::task::{CancellationToken, DropGuard, catch, forget_panic};
 
-/// A runtime of its own: `n` worker threads, and one for the timers of all such runtimes.
+/// A runtime of its own: `n` worker threads, and one for its timers.
 ///
 /// For programs without a runtime. The threads start now, and are named `untethered-0` and so on.
 /// They end when the last clone of the [`Runtime`] has been dropped; nobody waits for them, and
-/// the tasks that are left are dropped. A task that holds a clone keeps its runtime running.
+/// the tasks that are left are dropped. A task that holds a clone keeps its runtime running, and so
+/// does a [`Group`](crate::group::Group) or a handle of one of its tasks; a sleep keeps the thread
+/// of the timers.
+///
+/// A timer whose neighbours are a few microseconds away may be up to a millisecond late, to fire
+/// with them. One that is alone fires as soon as the system runs the thread.
 ///
 /// Where the system gives fewer than `n` threads, the runtime makes do with those:
 /// [`Runtime::parallelism`] says how many.
@@ -46,6 +47,10 @@ use crate::task::{CancellationToken, DropGuard, catch, forget_panic};
 #[track_caller]
 pub fn threads(n: usize) -> Runtime {
     assert!(n != 0, "a runtime without threads would never run a task");
+    let timers = match Timers::start() {
+        Ok(timers) => timers,
+        Err(error) => panic!("the system gives no thread for the timers: {error}"),
+    };
     let (executor, closing) = (Arc::new(Executor::new()), CancellationToken::new());
     let closing_guard = closing.clone().drop_guard();
     let mut started = 0;
@@ -56,14 +61,12 @@ pub fn threads(n: usize) -> Runtime {
             Err(error) => panic!("the system gives no thread to run tasks on: {error}"),
         }
     }
-    // Starts the thread of the timers, here rather than in the middle of the program.
-    drop(Delay::new(Duration::ZERO));
     let workers = Workers {
         executor,
         _closing: closing_guard,
         started: NonZeroUsize::new(started).unwrap_or(NonZeroUsize::MIN),
     };
-    Runtime::new(workers, Timers)
+    Runtime::on(workers, Clock::Threads(timers))
 }
 
 struct Workers {
@@ -97,54 +100,4 @@ fn start(
     };
     let name = format!("untethered-{index}");
     thread::Builder::new().name(name).spawn(work).map(drop)
-}
-
-fn block_on<F: Future>(future: F) -> F::Output {
-    let unpark = Arc::new(Unpark {
-        thread: thread::current(),
-        woken: AtomicBool::new(false),
-    });
-    let waker = Waker::from(unpark.clone());
-    let mut cx = Context::from_waker(&waker);
-    let mut future = pin!(future);
-    loop {
-        if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
-            return output;
-        }
-        // Acquire, with the release in `wake`: what was done before the wake is seen by the poll.
-        while !unpark.woken.swap(false, Ordering::Acquire) {
-            thread::park();
-        }
-    }
-}
-
-struct Unpark {
-    thread: Thread,
-    /// Beside the thread's own token, which a task that parks the thread would take.
-    woken: AtomicBool,
-}
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        if !self.woken.swap(true, Ordering::Release) {
-            self.thread.unpark();
-        }
-    }
-}
-
-struct Timers;
-
-impl Sleeper for Timers {
-    #[expect(clippy::disallowed_methods, reason = "the one door to the clock")]
-    fn now(&self) -> Instant {
-        Instant::now()
-    }
-
-    fn sleep_until(&self, deadline: Instant) -> BoxFuture<'static, ()> {
-        Box::pin(sleep_in_steps(deadline, Delay::new))
-    }
 }

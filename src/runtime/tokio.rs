@@ -9,11 +9,12 @@ use std::task::{Context, Poll};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ::tokio::runtime::{EnterGuard, Handle};
+use ::tokio::runtime::{Handle, RuntimeFlavor};
 use ::tokio::task::{AbortHandle, unconstrained};
 use pin_project_lite::pin_project;
 
-use super::{BoxFuture, Runtime, Sleeper, Spawner};
+use super::clock::Clock;
+use super::{BoxFuture, Runtime, Spawner};
 use crate::primitives::atomic::{AtomicUsize, Ordering};
 use crate::task::{catch, forget_panic};
 
@@ -64,7 +65,8 @@ impl TryFrom<Handle> for Runtime {
     type Error = NoRuntime;
 
     fn try_from(handle: Handle) -> Result<Self, NoRuntime> {
-        Ok(Self::new(Tasks(handle.clone()), Timers::new(handle)?))
+        let timers = Timers::new(handle.clone())?;
+        Ok(Self::on(Tasks(handle), Clock::Tokio(timers)))
     }
 }
 
@@ -108,6 +110,18 @@ impl Spawner for Tasks {
         NonZeroUsize::new(self.0.metrics().num_workers()).unwrap_or(NonZeroUsize::MIN)
     }
 
+    fn block_on(&self, main: Pin<&mut dyn Future<Output = ()>>) -> Result<(), String> {
+        if let RuntimeFlavor::CurrentThread = self.0.runtime_flavor() {
+            return Err(
+                "a tokio runtime of one thread runs nothing outside of its own \
+                        `Runtime::block_on`: await the future there"
+                    .into(),
+            );
+        }
+        self.0.block_on(main);
+        Ok(())
+    }
+
     fn should_yield(&self) -> bool {
         !::tokio::task::coop::has_budget_remaining()
     }
@@ -128,8 +142,13 @@ impl Spawner for Tasks {
     }
 }
 
-struct Timers {
+#[derive(Clone)]
+pub(super) struct Timers(Arc<Watched>);
+
+struct Watched {
     handle: Handle,
+    /// Whether its clock can be paused: only that of a runtime of one thread.
+    pausable: bool,
     gate: Arc<Gate>,
     /// The task that closes the gate when tokio drops it: after the last poll of a task, before
     /// the timers end.
@@ -152,84 +171,116 @@ impl Timers {
             let _closes = closes;
             pending::<()>().await;
         });
-        Ok(Self {
+        Ok(Self(Arc::new(Watched {
+            pausable: handle.runtime_flavor() == RuntimeFlavor::CurrentThread,
             watcher: watcher.abort_handle(),
             handle,
             gate,
-        })
+        })))
+    }
+
+    pub(super) fn now(&self) -> Instant {
+        self.0.now()
+    }
+
+    pub(super) fn after(&self, duration: Duration) -> (Option<Instant>, Timer) {
+        // One visit to tokio's context for both.
+        let made = self.0.inside(|| {
+            let now = ::tokio::time::Instant::now().into_std();
+            let deadline = now.checked_add(duration);
+            (deadline, deadline.and_then(sleep_until))
+        });
+        let (deadline, sleep) = made.unwrap_or_else(|| (self.now().checked_add(duration), None));
+        let watched = self.0.clone();
+        (deadline, Timer { watched, sleep })
+    }
+
+    pub(super) fn timer(&self) -> Timer {
+        Timer {
+            watched: self.0.clone(),
+            sleep: None,
+        }
     }
 }
 
-impl Drop for Timers {
+impl Drop for Watched {
     fn drop(&mut self) {
         self.watcher.abort();
     }
 }
 
-impl Sleeper for Timers {
+impl Watched {
+    #[expect(clippy::disallowed_methods, reason = "the one door to the clock")]
     fn now(&self) -> Instant {
-        now(&self.handle)
-    }
-
-    fn sleep_until(&self, deadline: Instant) -> BoxFuture<'static, ()> {
-        // tokio rounds up to its tick of a millisecond, by an addition that must not overflow.
-        if deadline.checked_add(Duration::from_secs(1)).is_none() {
-            return Box::pin(pending());
+        if !self.pausable {
+            return Instant::now();
         }
-        let Some(_inside) = enter(&self.handle) else {
-            return Box::pin(pending());
-        };
-        Box::pin(Timer {
-            sleep: ::tokio::time::sleep_until(deadline.into()),
-            handle: self.handle.clone(),
-            gate: self.gate.clone(),
-        })
+        self.inside(|| ::tokio::time::Instant::now().into_std())
+            .unwrap_or_else(Instant::now)
+    }
+
+    /// Runs `f` in tokio's context. `None` where the thread is too far gone to have one: in the
+    /// destructors of its thread-local variables.
+    fn inside<T>(&self, f: impl FnOnce() -> T) -> Option<T> {
+        if matches!(Handle::try_current(), Err(error) if error.is_thread_local_destroyed()) {
+            return None;
+        }
+        let _inside = self.handle.enter();
+        Some(f())
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one door to the clock")]
-fn now(handle: &Handle) -> Instant {
-    match enter(handle) {
-        Some(_inside) => ::tokio::time::Instant::now().into_std(),
-        None => Instant::now(),
-    }
-}
-
-/// tokio's context. `None` where the thread is too far gone to have one: in the destructors of
-/// its thread-local variables.
-fn enter(handle: &Handle) -> Option<EnterGuard<'_>> {
-    match Handle::try_current() {
-        Err(error) if error.is_thread_local_destroyed() => None,
-        _ => Some(handle.enter()),
-    }
+/// Only in tokio's context. `None` is never.
+fn sleep_until(deadline: Instant) -> Option<::tokio::time::Sleep> {
+    // tokio rounds up to its tick of a millisecond, by an addition that must not overflow.
+    deadline.checked_add(Duration::from_secs(1))?;
+    Some(::tokio::time::sleep_until(deadline.into()))
 }
 
 pin_project! {
     /// A sleep of tokio that stays pending once its runtime was shut down, where tokio's own
     /// would panic or, fired by the shutdown, be early.
-    struct Timer {
+    pub(super) struct Timer {
+        watched: Arc<Watched>,
+        // `None` where there is no timer to be had.
         #[pin]
-        sleep: ::tokio::time::Sleep,
-        handle: Handle,
-        gate: Arc<Gate>,
+        sleep: Option<::tokio::time::Sleep>,
     }
 }
 
-impl Future for Timer {
-    type Output = ();
+impl Timer {
+    pub(super) fn now(&self) -> Instant {
+        self.watched.now()
+    }
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+    pub(super) fn arm(self: Pin<&mut Self>, deadline: Instant) {
         let mut this = self.project();
-        let Some(_passing) = this.gate.pass() else {
+        let sleep = this.watched.inside(|| sleep_until(deadline));
+        this.sleep.set(sleep.flatten());
+    }
+
+    pub(super) fn is_dead(&self) -> bool {
+        self.watched.gate.is_closed()
+    }
+
+    pub(super) fn disarm(self: Pin<&mut Self>) {
+        self.project().sleep.set(None);
+    }
+
+    pub(super) fn poll(self: Pin<&mut Self>, _deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        let gate = &this.watched.gate;
+        let (Some(mut sleep), Some(_passing)) = (this.sleep.as_pin_mut(), gate.pass()) else {
             return Poll::Pending;
         };
-        let deadline = this.sleep.deadline().into_std();
         // Outside of the task's budget, or work that uses all of it would never be timed out.
-        let mut unconstrained = unconstrained(poll_fn(|cx| this.sleep.as_mut().poll(cx)));
+        let mut unconstrained = unconstrained(poll_fn(|cx| sleep.as_mut().poll(cx)));
         match catch(|| Pin::new(&mut unconstrained).poll(cx)) {
-            Ok(Poll::Ready(())) if now(this.handle) >= deadline => Poll::Ready(()),
+            // A shutdown, which fires it early, waits for who is passing before it begins; but
+            // not for ever.
+            Ok(Poll::Ready(())) if !gate.is_closed() => Poll::Ready(()),
             Ok(_) => Poll::Pending,
-            Err(payload) if this.gate.is_closed() => {
+            Err(payload) if gate.is_closed() => {
                 forget_panic(payload);
                 Poll::Pending
             }

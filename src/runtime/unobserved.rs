@@ -82,6 +82,11 @@ impl fmt::Display for Unobserved {
 
 pub(crate) type Hook = dyn Fn(Unobserved) + Send + Sync;
 
+/// What is done where nobody says otherwise: one line on standard error.
+pub(crate) fn print_unobserved(unobserved: Unobserved) {
+    eprintln!("untethered: {unobserved}");
+}
+
 /// Hands `payload` to `hook`. A panic of the hook is dropped.
 pub(crate) fn report_unobserved(hook: &Hook, payload: Box<dyn Any + Send>) {
     quiet(|| hook(Unobserved::panic(payload)));

@@ -7,23 +7,34 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::thread;
 
-use async_signal::Signals;
 use futures_core::Stream;
 
-use super::{Signal, disposition};
+use super::builder::{Builder, SecondSignal};
+use super::system::{Held, Incoming};
+use super::{Signal, Source};
 use crate::primitives::Mutex;
+use crate::runtime::block_on;
 use crate::sync::wake_all;
-use crate::task::{CancellationToken, catch_drop};
+use crate::task::{CancellationToken, discard};
 
 /// Listens for the signals that ask a program to stop.
 ///
 /// The first signal cancels [`token`](Self::token), the second one
-/// [`second_token`](Self::second_token); [`next`](Self::next) gives each as it comes. Several of
-/// these may exist at once, each sees every signal.
+/// [`second_token`](Self::second_token), unless the [`builder`](Self::builder) was told otherwise;
+/// [`next`](Self::next) gives each as it comes. Several of these may exist at once, each sees
+/// every signal. A signal that comes while one like it is not yet seen may be merged with it.
 ///
 /// While one exists, its signals do not end the program. Dropping it detaches, and once the last
-/// one that listened for a signal is gone, that signal has its default effect again, which for
-/// Ctrl-C is to end the program. The drop waits for nothing.
+/// one that listened for a signal is gone, that signal does again what it did before: by default
+/// Ctrl-C ends the program. The drop waits for nothing.
+///
+/// # Other handlers
+///
+/// On Unix a handler that was there before the first of these is called all the time, and alone
+/// once they are gone; a signal that was ignored is ignored again. Only Linux tells what was
+/// before: elsewhere the default acts then. A handler that others install later, tokio for one,
+/// does not keep the default from acting. On Windows only one library of a program can have the
+/// console: where that is `ctrlc`, used by somebody else, this one is refused.
 ///
 /// # Examples
 ///
@@ -42,19 +53,24 @@ use crate::task::{CancellationToken, catch_drop};
 /// ```
 pub struct ShutdownSignals {
     shared: Arc<Shared>,
-    held: Vec<disposition::Held>,
+    /// `None` once dropped, and from the start where a test sends the signals.
+    held: Option<Held>,
     stop: CancellationToken,
 }
 
-struct Shared {
+/// What a sender of signals shares with who waits for them.
+pub(super) struct Shared {
     first: CancellationToken,
     second: CancellationToken,
+    second_signal: SecondSignal,
     inbox: Mutex<Inbox>,
 }
 
 #[derive(Default)]
 struct Inbox {
     signals: VecDeque<Signal>,
+    /// The one that came first, of all.
+    first: Option<Signal>,
     waiter: Option<Waker>,
 }
 
@@ -63,47 +79,43 @@ struct Inbox {
 const KEPT: usize = 64;
 
 impl ShutdownSignals {
-    /// Listens for SIGINT and SIGTERM; on Windows for Ctrl-C.
+    /// Listens for SIGINT and SIGTERM; on Windows for Ctrl-C and Ctrl-Break.
     ///
     /// # Errors
     ///
     /// If the system refuses a handler, a descriptor or a thread.
     pub fn new() -> io::Result<Self> {
-        Self::listen_for(disposition::SHUTDOWN.iter().copied())
+        Self::builder().listen()
     }
 
     /// Listens for `signals` instead.
     ///
     /// # Errors
     ///
-    /// If `signals` is empty, or the system refuses a handler, a descriptor or a thread.
+    /// If `signals` is empty or holds one that the system does not know, or if the system refuses
+    /// a handler, a descriptor or a thread.
     pub fn listen_for(signals: impl IntoIterator<Item = Signal>) -> io::Result<Self> {
-        let signals: Vec<_> = signals.into_iter().collect();
-        if signals.is_empty() {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "no signal to listen for",
-            ));
-        }
-        let held = signals
-            .iter()
-            .map(|&signal| disposition::hold(signal))
-            .collect::<io::Result<_>>()?;
-        let incoming = Signals::new(signals.iter().map(|signal| signal.to_async_signal()))?;
-        let this = Self {
-            shared: Arc::new(Shared {
-                first: CancellationToken::new(),
-                second: CancellationToken::new(),
-                inbox: Mutex::default(),
-            }),
-            held,
-            stop: CancellationToken::new(),
-        };
-        let listen = listen(incoming, signals, this.shared.clone(), this.stop.clone());
-        thread::Builder::new()
-            .name("untethered-signals".into())
-            .spawn(|| async_io::block_on(listen))?;
-        Ok(this)
+        Self::builder().signals(signals).listen()
+    }
+
+    /// Settings: which signals, which token, what a second signal does.
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+
+    /// Listens to nothing but what a test sends.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use untethered::signal::{ShutdownSignals, Signal};
+    ///
+    /// let (source, signals) = ShutdownSignals::manual();
+    /// source.send(Signal::Terminate);
+    /// assert_eq!(signals.token().reason().unwrap().as_str(), "SIGTERM");
+    /// ```
+    pub fn manual() -> (Source, Self) {
+        Self::builder().manual()
     }
 
     /// Cancelled by the first signal, whose name is the reason.
@@ -116,13 +128,47 @@ impl ShutdownSignals {
         &self.shared.second
     }
 
+    /// The signal that came first, once one has.
+    pub fn first(&self) -> Option<Signal> {
+        self.shared.inbox.lock().first
+    }
+
     /// Waits for the next signal. As a [`Stream`] it never ends.
+    ///
+    /// Of signals that nobody takes the first 64 are kept.
     ///
     /// # Cancel safety
     ///
     /// Cancel safe: a dropped wait loses no signal.
     pub async fn next(&mut self) -> Signal {
         poll_fn(|cx| self.poll_signal(cx)).await
+    }
+
+    pub(super) fn of(settings: Builder) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                first: settings.token,
+                second: CancellationToken::new(),
+                second_signal: settings.second,
+                inbox: Mutex::default(),
+            }),
+            held: None,
+            stop: CancellationToken::new(),
+        }
+    }
+
+    pub(super) fn listening(settings: Builder, held: Held, incoming: Incoming) -> io::Result<Self> {
+        let mut this = Self::of(settings);
+        this.held = Some(held);
+        let listen = listen(incoming, this.shared.clone(), this.stop.clone());
+        thread::Builder::new()
+            .name("untethered-signals".into())
+            .spawn(|| block_on(listen))?;
+        Ok(this)
+    }
+
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 
     fn poll_signal(&self, cx: &mut Context<'_>) -> Poll<Signal> {
@@ -133,7 +179,7 @@ impl ShutdownSignals {
         }
         let old = inbox.waiter.replace(waker);
         drop(inbox);
-        catch_drop(old).ok();
+        discard(old);
         Poll::Pending
     }
 }
@@ -149,7 +195,7 @@ impl Stream for ShutdownSignals {
 impl Drop for ShutdownSignals {
     fn drop(&mut self) {
         // Before anything else: from here on the default acts again.
-        self.held.clear();
+        self.held = None;
         self.stop.cancel("nobody listens any more");
     }
 }
@@ -163,37 +209,28 @@ impl fmt::Debug for ShutdownSignals {
 }
 
 /// What the thread does until nobody listens any more.
-async fn listen(
-    mut incoming: Signals,
-    signals: Vec<Signal>,
-    shared: Arc<Shared>,
-    stop: CancellationToken,
-) {
-    let mut next = pin!(poll_fn(|cx| Pin::new(&mut incoming).poll_next(cx)));
-    while let Some(Some(received)) = stop.run_until_cancelled(next.as_mut()).await {
-        // A descriptor that can not be read any more would fail for ever.
-        let Ok(received) = received else { return };
-        let known = signals
-            .iter()
-            .find(|signal| signal.to_async_signal() == received);
-        if let Some(&signal) = known {
-            shared.deliver(signal);
-        }
+async fn listen(mut incoming: Incoming, shared: Arc<Shared>, stop: CancellationToken) {
+    let mut next = pin!(poll_fn(|cx| incoming.poll_next(cx)));
+    // A descriptor that can not be read any more would fail for ever.
+    while let Some(Ok(signal)) = stop.run_until_cancelled(next.as_mut()).await {
+        shared.deliver(signal);
     }
 }
 
 impl Shared {
-    fn deliver(&self, signal: Signal) {
+    pub(super) fn deliver(&self, signal: Signal) {
         let mut inbox = self.inbox.lock();
         if inbox.signals.len() < KEPT {
             inbox.signals.push_back(signal);
         }
+        let is_first = inbox.first.is_none();
+        let first = *inbox.first.get_or_insert(signal);
         let waiter = inbox.waiter.take();
         drop(inbox);
-        if self.first.is_cancelled() {
-            self.second.cancel(signal.to_string());
-        } else {
-            self.first.cancel(signal.to_string());
+        // By each: whoever sent the first may not have come so far.
+        self.first.cancel(first.name());
+        if !is_first && self.second_signal != SecondSignal::Ignore {
+            self.second.cancel(signal.name());
         }
         wake_all(waiter);
     }

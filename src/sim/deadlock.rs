@@ -1,20 +1,55 @@
 use std::error::Error;
 use std::fmt;
-use std::panic::Location;
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use super::executor::Started;
+
 /// Nothing is ready, the future of [`Sim::try_block_on`](super::Sim::try_block_on) is not done,
-/// and time can not help.
+/// and time can not help; or something is ready for ever, and time does not come to move.
 ///
 /// Displays what each live task waits for, as far as the [`Sim`](super::Sim) knows: where it was
-/// spawned, how often it was polled, and its timers.
+/// spawned, how often it was polled, and its timers; and of each group its tasks.
 #[derive(Debug, Clone)]
-pub struct Deadlock(pub(super) Waiting);
+pub struct Deadlock {
+    waiting: Waiting,
+    /// After so many polls, if something is ready for ever.
+    polls: Option<NonZeroUsize>,
+}
+
+impl Deadlock {
+    pub(super) fn idle(waiting: Waiting) -> Self {
+        Self {
+            waiting,
+            polls: None,
+        }
+    }
+
+    pub(super) fn endless(waiting: Waiting, polls: NonZeroUsize) -> Self {
+        Self {
+            waiting,
+            polls: Some(polls),
+        }
+    }
+
+    /// Whether something was ready for more than [`Sim::poll_limit`](super::Sim::poll_limit)
+    /// polls, rather than nothing at all.
+    pub fn is_livelock(&self) -> bool {
+        self.polls.is_some()
+    }
+}
 
 impl fmt::Display for Deadlock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "deadlock at {:?}: nothing is ready", self.0.elapsed)?;
-        fmt::Display::fmt(&self.0, f)
+        let elapsed = self.waiting.elapsed;
+        match self.polls {
+            None => write!(f, "deadlock at {elapsed:?}: nothing is ready")?,
+            Some(polls) => {
+                write!(f, "livelock at {elapsed:?}: ")?;
+                write!(f, "{polls} polls, and time has not moved")?;
+            }
+        }
+        fmt::Display::fmt(&self.waiting, f)
     }
 }
 
@@ -30,12 +65,14 @@ pub(super) struct Waiting {
 #[derive(Debug, Clone)]
 pub(super) struct WaitingTask {
     pub(super) number: u64,
-    /// Whether it is the future of `block_on`.
-    pub(super) is_main: bool,
-    pub(super) started_at: &'static Location<'static>,
+    pub(super) started: Started,
     pub(super) polls: u64,
+    /// Whether it was woken and waits for its turn.
+    pub(super) is_ready: bool,
     /// When the timers it waits for end.
     pub(super) timers: Vec<Duration>,
+    /// Of a driver: the tasks of its group.
+    pub(super) children: Vec<String>,
 }
 
 impl fmt::Display for Waiting {
@@ -48,20 +85,26 @@ impl fmt::Display for Waiting {
 
 impl fmt::Display for WaitingTask {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.is_main {
-            write!(f, "main, started at {}", self.started_at)?;
-        } else {
-            write!(f, "task {}, spawned at {}", self.number, self.started_at)?;
+        match &self.started {
+            Started::Main(place) => write!(f, "main, started at {place}")?,
+            Started::At(place) => write!(f, "task {}, spawned at {place}", self.number)?,
+            Started::ToDrive(_) => write!(f, "task {}, a driver of a group", self.number)?,
         }
         match self.polls {
             0 => f.write_str(", never polled")?,
             1 => f.write_str(", polled once")?,
             polls => write!(f, ", polled {polls} times")?,
         }
-        if self.timers.is_empty() {
-            return f.write_str(", waits for a wake-up that no timer gives");
+        if self.is_ready {
+            f.write_str(", is ready")?;
+        } else if self.timers.is_empty() {
+            f.write_str(", waits for a wake-up that no timer gives")?;
+        } else {
+            let timers: Vec<_> = self.timers.iter().map(|at| format!("{at:?}")).collect();
+            write!(f, ", waits for a timer at {}", timers.join(", "))?;
         }
-        let timers: Vec<_> = self.timers.iter().map(|at| format!("{at:?}")).collect();
-        write!(f, ", waits for a timer at {}", timers.join(", "))
+        self.children
+            .iter()
+            .try_for_each(|child| write!(f, "\n    {child}"))
     }
 }

@@ -1,7 +1,9 @@
 use std::fmt;
+use std::future::Future;
 use std::mem;
 use std::num::NonZeroUsize;
 use std::panic::Location;
+use std::pin::pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Instant;
@@ -9,10 +11,10 @@ use std::time::Instant;
 use slab::Slab;
 
 use super::clock::Clock;
-use super::deadlock::{Waiting, WaitingTask};
+use super::deadlock::{Deadlock, Waiting, WaitingTask};
 use super::order::{Order, Random, Ready};
 use crate::primitives::{Mutex, MutexGuard};
-use crate::runtime::BoxFuture;
+use crate::runtime::{BoxFuture, Drives};
 use crate::sync::wake_all;
 use crate::task::discard;
 
@@ -30,6 +32,8 @@ pub(super) struct State {
     pub(super) current: Option<TaskId>,
     started: u64,
     pub(super) settings: Settings,
+    /// How much was run since time has moved, or somebody began to drive the tasks.
+    in_a_moment: usize,
     /// Draws the wake-ups that have no reason.
     random: Random,
     /// Whether somebody drives the tasks.
@@ -46,7 +50,11 @@ pub(super) struct Settings {
     pub(super) spurious_wakes: bool,
     pub(super) auto_advance: bool,
     pub(super) parallelism: NonZeroUsize,
+    pub(super) poll_limit: NonZeroUsize,
 }
+
+/// How many polls there may be in a moment, unless the test chooses.
+const POLL_LIMIT: NonZeroUsize = NonZeroUsize::new(10_000_000).unwrap();
 
 /// The place of a task, and its number: places are used again, numbers are not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +71,17 @@ struct Entry {
     polls: u64,
     /// In which it was polled last.
     round: Option<u64>,
-    started_at: &'static Location<'static>,
+    started: Started,
+}
+
+/// Where a task comes from.
+#[derive(Debug, Clone)]
+pub(super) enum Started {
+    /// The future of a `block_on`.
+    Main(&'static Location<'static>),
+    At(&'static Location<'static>),
+    /// By a group, to poll its children.
+    ToDrive(Weak<dyn Drives>),
 }
 
 enum TaskBody {
@@ -86,6 +104,8 @@ pub(super) enum Stepped {
     /// The future of `block_on` is to be polled.
     Main,
     Idle,
+    /// It has run that often without time moving.
+    Endless(NonZeroUsize),
 }
 
 impl Shared {
@@ -105,7 +125,9 @@ impl Shared {
                     spurious_wakes: false,
                     auto_advance: true,
                     parallelism: NonZeroUsize::MIN,
+                    poll_limit: POLL_LIMIT,
                 },
+                in_a_moment: 0,
                 random: Random::new(seed),
                 running: false,
                 closed: false,
@@ -123,7 +145,7 @@ impl Shared {
         self: &Arc<Self>,
         state: &mut State,
         body: TaskBody,
-        started_at: &'static Location<'static>,
+        started: Started,
     ) -> (TaskId, Waker) {
         let number = state.started;
         state.started += 1;
@@ -143,19 +165,15 @@ impl Shared {
             queued: false,
             polls: 0,
             round: None,
-            started_at,
+            started,
         });
         state.enqueue(id);
         (id, waker)
     }
 
-    pub(super) fn spawn(
-        self: &Arc<Self>,
-        task: BoxFuture<'static, ()>,
-        caller: &'static Location<'static>,
-    ) {
+    pub(super) fn spawn(self: &Arc<Self>, task: BoxFuture<'static, ()>, started: Started) {
         let mut state = self.lock();
-        self.add(&mut state, TaskBody::Idle(task), caller);
+        self.add(&mut state, TaskBody::Idle(task), started);
         self.bury_if_closed(state);
     }
 
@@ -170,7 +188,8 @@ impl Shared {
         self: &Arc<Self>,
         started_at: &'static Location<'static>,
     ) -> (Main<'_>, Waker) {
-        let (id, waker) = self.add(&mut self.lock(), TaskBody::Main, started_at);
+        let started = Started::Main(started_at);
+        let (id, waker) = self.add(&mut self.lock(), TaskBody::Main, started);
         (Main { shared: self, id }, waker)
     }
 
@@ -179,6 +198,7 @@ impl Shared {
     pub(super) fn enter(&self) -> Running<'_> {
         let mut state = self.lock();
         let taken = mem::replace(&mut state.running, true);
+        state.in_a_moment = 0;
         drop(state);
         assert!(
             !taken,
@@ -187,12 +207,54 @@ impl Shared {
         Running { shared: self }
     }
 
+    /// Runs `future` for at most `polls` polls of it. `None` if that was not enough.
+    #[track_caller]
+    pub(super) fn run<F: Future>(
+        self: &Arc<Self>,
+        future: F,
+        mut polls: Option<usize>,
+        caller: &'static Location<'static>,
+    ) -> Result<Option<F::Output>, Deadlock> {
+        let _running = self.enter();
+        let mut future = pin!(future);
+        let (_main, waker) = self.add_main(caller);
+        let mut cx = Context::from_waker(&waker);
+        while polls != Some(0) {
+            match self.step() {
+                Stepped::Ran => {}
+                Stepped::Main => {
+                    let poll = future.as_mut().poll(&mut cx);
+                    self.lock().current = None;
+                    polls = polls.map(|polls| polls - 1);
+                    if let Poll::Ready(output) = poll {
+                        return Ok(Some(output));
+                    }
+                }
+                Stepped::Idle => {
+                    let auto_advance = self.lock().settings.auto_advance;
+                    if !auto_advance || !self.fire_next(None) {
+                        return Err(Deadlock::idle(self.waiting()));
+                    }
+                }
+                Stepped::Endless(polls) => {
+                    return Err(Deadlock::endless(self.waiting(), polls));
+                }
+            }
+        }
+        Ok(None)
+    }
+
     /// Runs one thing that is ready.
     pub(super) fn step(&self) -> Stepped {
         let mut state = self.lock();
+        let limit = state.settings.poll_limit;
+        if state.in_a_moment == limit.get() {
+            return Stepped::Endless(limit);
+        }
         let Some(step) = state.next_step() else {
             return Stepped::Idle;
         };
+        state.in_a_moment += 1;
         let id = match step {
             Step::Poll(id) => id,
             Step::Work(work) => {
@@ -225,10 +287,52 @@ impl Shared {
         Stepped::Ran
     }
 
+    /// The tasks that have not ended, and what they wait for.
+    pub(super) fn waiting(&self) -> Waiting {
+        let state = self.lock();
+        let elapsed = state.clock.elapsed();
+        let mut tasks: Vec<_> = state
+            .tasks
+            .iter()
+            .map(|(key, entry)| {
+                let number = entry.number;
+                WaitingTask {
+                    number,
+                    started: entry.started.clone(),
+                    polls: entry.polls,
+                    is_ready: entry.queued,
+                    timers: state.clock.deadlines_of(TaskId { key, number }),
+                    children: Vec::new(),
+                }
+            })
+            .collect();
+        // Groups tell of their children under locks of their own.
+        drop(state);
+        tasks.sort_by_key(|task| task.number);
+        let mut told = Vec::new();
+        for task in &mut tasks {
+            if let Started::ToDrive(group) = &task.started {
+                let address = group.as_ptr().cast::<()>();
+                // Once for each group, however many drivers it has.
+                if !told.contains(&address) {
+                    told.push(address);
+                    let group = group.upgrade();
+                    task.children = group.map_or_else(Vec::new, |group| group.children());
+                }
+            }
+        }
+        Waiting { elapsed, tasks }
+    }
+
     /// Moves time to the next timer and wakes whom it is for. False if there is none by `until`.
     pub(super) fn fire_next(&self, until: Option<Instant>) -> bool {
-        let fired = self.lock().clock.fire_next(until);
+        let mut state = self.lock();
+        let fired = state.clock.fire_next(until);
         let any = fired.is_some();
+        if any {
+            state.in_a_moment = 0;
+        }
+        drop(state);
         wake_all(fired.into_iter().flatten());
         any
     }
@@ -300,29 +404,6 @@ impl State {
             .iter()
             .filter(|(_, entry)| !matches!(entry.body, TaskBody::Main))
             .count()
-    }
-
-    /// The tasks that have not ended, and what they wait for.
-    pub(super) fn waiting(&self) -> Waiting {
-        let mut tasks: Vec<_> = self
-            .tasks
-            .iter()
-            .map(|(key, entry)| {
-                let number = entry.number;
-                WaitingTask {
-                    number,
-                    is_main: matches!(entry.body, TaskBody::Main),
-                    started_at: entry.started_at,
-                    polls: entry.polls,
-                    timers: self.clock.deadlines_of(TaskId { key, number }),
-                }
-            })
-            .collect();
-        tasks.sort_by_key(|task| task.number);
-        Waiting {
-            elapsed: self.clock.elapsed(),
-            tasks,
-        }
     }
 
     fn enqueue(&mut self, id: TaskId) {

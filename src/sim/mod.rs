@@ -8,7 +8,8 @@
 //! * [`drop_at_every_poll`] drops a future at each of its awaits: what `select!`, a timeout or a
 //!   lost connection do to it sooner or later.
 //! * [`Sim::spurious_wakes`] polls tasks that were not woken, as every runtime may.
-//! * [`Deadlock`] says what waits when nothing can go on.
+//! * [`Deadlock`] says what waits when nothing can go on, or what runs when that has no end. Of
+//!   a [`Group`](crate::group::Group) it names the tasks, not the drivers that poll them.
 //!
 //! # Finding a race
 //!
@@ -67,9 +68,7 @@ use std::fmt;
 use std::future::Future;
 use std::num::NonZeroUsize;
 use std::panic::Location;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use self::clock::SimSleeper;
@@ -157,6 +156,23 @@ impl Sim {
         self.shared.lock().settings.parallelism = workers;
     }
 
+    /// How many polls there may be before time moves, or the call that drives the simulation
+    /// returns: ten million by default.
+    ///
+    /// A task that wakes itself for ever ends a test this way instead of hanging it, with a
+    /// report that says how often each task was polled.
+    ///
+    /// # Panics
+    ///
+    /// If `polls` is nought.
+    #[track_caller]
+    pub fn poll_limit(&self, polls: usize) {
+        let Some(polls) = NonZeroUsize::new(polls) else {
+            panic!("a simulation that may not poll at all runs nothing");
+        };
+        self.shared.lock().settings.poll_limit = polls;
+    }
+
     /// The handle to give to what is tested.
     pub fn runtime(&self) -> Runtime {
         Runtime::new(
@@ -185,7 +201,8 @@ impl Sim {
     ///
     /// # Errors
     ///
-    /// [`Deadlock`] if nothing is ready, `future` is not done and time can not help.
+    /// [`Deadlock`] if nothing is ready, `future` is not done and time can not help, or if
+    /// something has been ready for more than [`poll_limit`](Self::poll_limit) polls.
     ///
     /// # Panics
     ///
@@ -204,40 +221,17 @@ impl Sim {
     fn run<F: Future>(
         &self,
         future: F,
-        mut polls: Option<usize>,
+        polls: Option<usize>,
     ) -> Result<Option<F::Output>, Deadlock> {
-        let caller = Location::caller();
-        let _running = self.shared.enter();
-        let mut future = pin!(future);
-        let (_main, waker) = self.shared.add_main(caller);
-        let mut cx = Context::from_waker(&waker);
-        while polls != Some(0) {
-            match self.shared.step() {
-                Stepped::Ran => {}
-                Stepped::Main => {
-                    let poll = future.as_mut().poll(&mut cx);
-                    self.shared.lock().current = None;
-                    polls = polls.map(|polls| polls - 1);
-                    if let Poll::Ready(output) = poll {
-                        return Ok(Some(output));
-                    }
-                }
-                Stepped::Idle => {
-                    let auto_advance = self.shared.lock().settings.auto_advance;
-                    if !auto_advance || !self.shared.fire_next(None) {
-                        return Err(Deadlock(self.shared.lock().waiting()));
-                    }
-                }
-            }
-        }
-        Ok(None)
+        self.shared.run(future, polls, Location::caller())
     }
 
     /// Runs all that is ready, until nothing is. Time stands still.
     ///
     /// # Panics
     ///
-    /// If called from what the simulation runs.
+    /// If called from what the simulation runs, or if there is no end to it
+    /// ([`poll_limit`](Self::poll_limit)).
     #[track_caller]
     pub fn run_until_idle(&self) {
         let _running = self.shared.enter();
@@ -251,7 +245,8 @@ impl Sim {
     ///
     /// # Panics
     ///
-    /// If `duration` is more than the clock can say, or if called from what the simulation runs.
+    /// If `duration` is more than the clock can say, if called from what the simulation runs, or if
+    /// there is no end to what is ready ([`poll_limit`](Self::poll_limit)).
     #[track_caller]
     pub fn advance(&self, duration: Duration) {
         let Some(until) = self.now().checked_add(duration) else {
@@ -296,13 +291,22 @@ impl Sim {
     pub fn assert_empty(&self) {
         let (tasks, timers) = (self.live_tasks(), self.live_timers());
         if (tasks, timers) != (0, 0) {
-            let waiting = self.shared.lock().waiting();
+            let waiting = self.shared.waiting();
             panic!("tasks left: {tasks}, timers left: {timers}{waiting}");
         }
     }
 
+    #[track_caller]
     fn run_ready(&self) {
-        while !matches!(self.shared.step(), Stepped::Idle) {}
+        loop {
+            match self.shared.step() {
+                Stepped::Ran | Stepped::Main => {}
+                Stepped::Idle => return,
+                Stepped::Endless(polls) => {
+                    panic!("{}", Deadlock::endless(self.shared.waiting(), polls))
+                }
+            }
+        }
     }
 }
 

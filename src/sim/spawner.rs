@@ -1,9 +1,11 @@
+use std::future::Future;
 use std::num::NonZeroUsize;
 use std::panic::Location;
-use std::sync::Arc;
+use std::pin::Pin;
+use std::sync::{Arc, Weak};
 
-use super::executor::Shared;
-use crate::runtime::{BoxFuture, Spawner};
+use super::executor::{Shared, Started};
+use crate::runtime::{BoxFuture, Drives, Spawner};
 
 /// The [`Spawner`] of a [`Sim`](super::Sim).
 pub(super) struct SimSpawner(pub(super) Arc<Shared>);
@@ -11,15 +13,26 @@ pub(super) struct SimSpawner(pub(super) Arc<Shared>);
 impl Spawner for SimSpawner {
     #[track_caller]
     fn spawn(&self, task: BoxFuture<'static, ()>) {
-        self.0.spawn(task, Location::caller());
+        self.0.spawn(task, Started::At(Location::caller()));
     }
 
     fn spawn_at(&self, task: BoxFuture<'static, ()>, caller: &'static Location<'static>) {
-        self.0.spawn(task, caller);
+        self.0.spawn(task, Started::At(caller));
+    }
+
+    fn spawn_driver(&self, task: BoxFuture<'static, ()>, drives: Weak<dyn Drives>) {
+        self.0.spawn(task, Started::ToDrive(drives));
     }
 
     fn spawn_blocking(&self, work: Box<dyn FnOnce() + Send>) {
         self.0.spawn_blocking(work);
+    }
+
+    fn block_on(&self, main: Pin<&mut dyn Future<Output = ()>>) -> Result<(), String> {
+        match self.0.run(main, None, Location::caller()) {
+            Ok(_) => Ok(()),
+            Err(deadlock) => Err(deadlock.to_string()),
+        }
     }
 
     fn parallelism(&self) -> NonZeroUsize {
@@ -28,6 +41,10 @@ impl Spawner for SimSpawner {
 
     /// After each child of a group, so that its children and all other tasks take turns.
     fn should_yield(&self) -> bool {
+        true
+    }
+
+    fn watches_groups(&self) -> bool {
         true
     }
 

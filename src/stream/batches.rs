@@ -125,7 +125,7 @@ impl<S: Stream> Stream for Batches<S> {
                 Poll::Ready(Some(item)) => {
                     if this.items.is_empty() {
                         if let Some(wait) = this.wait {
-                            wait.sleep.reset(wait.length);
+                            wait.sleep.as_mut().reset(wait.length);
                         }
                     }
                     this.items.push(item);

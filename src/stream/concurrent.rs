@@ -176,8 +176,9 @@ impl<S: Source, M: Mode<S>> Concurrent<S, M> {
 
     /// Runs the futures on `runtime`, whether the stream is polled or not.
     ///
-    /// The result gives the same as this one. See [`OnRuntime`] for the differences. Comes last:
-    /// limit and order are set before it.
+    /// The result gives the same as this one. See [`OnRuntime`] for the differences. Limit and
+    /// order may be set before it or after it; what handles or collects the outputs of this one does not
+    /// come after it: that is a stream like any other.
     ///
     /// # Panics
     ///

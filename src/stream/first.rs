@@ -6,6 +6,8 @@ use std::task::{Context, Poll};
 use futures_core::Stream;
 use pin_project_lite::pin_project;
 
+use crate::set::BUDGET;
+
 /// The first item of a stream, or `None` if it ends without one.
 ///
 /// Takes the stream by value or, to go on with the rest of it, by mutable reference. A default is
@@ -59,7 +61,7 @@ impl<S> fmt::Debug for First<S> {
 /// The first item that `matches` says yes to, or `None` if the stream ends without one.
 ///
 /// Nothing is taken from the stream behind that item. `matches` may wait: the stream stands still
-/// meanwhile.
+/// meanwhile. After 128 items in a row it gives way to the rest of its task's thread.
 ///
 /// # Cancel safety
 ///
@@ -83,7 +85,17 @@ pub async fn first_where<S: Stream>(
     mut matches: impl AsyncFnMut(&S::Item) -> bool,
 ) -> Option<S::Item> {
     let mut stream = pin!(stream);
-    while let Some(item) = poll_fn(|cx| stream.as_mut().poll_next(cx)).await {
+    let mut in_a_row = 0;
+    let mut next = |cx: &mut Context<'_>| {
+        if in_a_row == BUDGET {
+            in_a_row = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        in_a_row += 1;
+        stream.as_mut().poll_next(cx)
+    };
+    while let Some(item) = poll_fn(&mut next).await {
         if matches(&item).await {
             return Some(item);
         }

@@ -8,12 +8,14 @@ use futures_core::{FusedStream, Stream};
 use pin_project_lite::pin_project;
 
 use crate::set::{BUDGET, Set, Turn};
+use crate::task::or_clear;
 
 /// Items of two streams as they come, until both have ended.
 ///
 /// Neither can keep the other waiting: where both have something ready they take turns. After 128
-/// items in a row it gives way to the rest of its task's thread. For more than two streams, of one
-/// type, take [`merge_all`].
+/// items in a row it gives way to the rest of its task's thread. A panic of one goes on in the
+/// consumer, once the other has been dropped. For more than two streams, of one type, take
+/// [`merge_all`].
 ///
 /// # Cancel safety
 ///
@@ -74,11 +76,15 @@ where
         }
         let b_first = *this.b_first;
         for b in [b_first, !b_first] {
-            let item = if b {
-                poll_one(this.b.as_mut(), cx)
-            } else {
-                poll_one(this.a.as_mut(), cx)
+            let both = (this.a.as_mut(), this.b.as_mut());
+            let clear = |(a, b): &mut (Pin<&mut Option<A>>, Pin<&mut Option<B>>)| {
+                a.set(None);
+                b.set(None);
             };
+            let item = or_clear(both, clear, |(one, other)| match b {
+                false => poll_one(one.as_mut(), cx),
+                true => poll_one(other.as_mut(), cx),
+            });
             if item.is_some() {
                 *this.b_first = !b;
                 *this.spent += 1;
@@ -131,8 +137,9 @@ impl<A, B> fmt::Debug for Merge<A, B> {
 /// Items of many streams as they come, until all have ended.
 ///
 /// Each is polled when it was woken, and those that always have something ready take turns.
-/// After 128 polls in a row it gives way to the rest of its task's thread. Streams of different
-/// types go in as `Pin<Box<dyn Stream<Item = T>>>`.
+/// After 128 polls in a row it gives way to the rest of its task's thread. A panic of one goes on
+/// in the consumer, once all others have been dropped. Streams of different types go in as
+/// `Pin<Box<dyn Stream<Item = T>>>`.
 ///
 /// # Cancel safety
 ///
@@ -191,6 +198,18 @@ impl<S: Stream> Stream for MergeAll<S> {
     type Item = S::Item;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<S::Item>> {
+        let clear = |stream: &mut Pin<&mut Self>| {
+            let this = stream.as_mut().project();
+            // The panic that is on its way goes on, not this one.
+            this.waiting.clear().ok();
+            this.turns.clear();
+        };
+        or_clear(self, clear, |stream| stream.as_mut().poll_item(cx))
+    }
+}
+
+impl<S: Stream> MergeAll<S> {
+    fn poll_item(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<S::Item>> {
         let this = self.project();
         this.waiting.begin();
         loop {

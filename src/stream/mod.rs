@@ -20,7 +20,7 @@
 //! | lists of items, by number and by time | [`batches`], [`chunks`], [`batch_size`] |
 //! | a stream out of a closure | [`poll_until`], [`poll_until_none`], [`try_poll_until`] |
 //! | several streams as one | [`merge`], [`merge_all`], [`zip`] |
-//! | no more than so many in a period | [`throttle`] |
+//! | no more than so many in a period | [`RateLimit::throttle`](crate::sync::RateLimit::throttle) |
 //! | how far it has come | [`with_progress`] |
 //!
 //! # Examples
@@ -49,7 +49,6 @@ mod poll_until;
 mod progress;
 mod run;
 mod source;
-mod throttle;
 mod zip;
 
 pub use batches::{Batches, Chunks, batch_size, batches, batches_nonzero, chunks};
@@ -71,5 +70,4 @@ pub use source::{
     FromIter, FromStream, IntoSource, Source, TryFromIter, TryFromStream, from_stream,
     try_from_iter, try_from_stream,
 };
-pub use throttle::{Throttle, throttle};
 pub use zip::{Zip, zip};

@@ -110,6 +110,50 @@ impl<S: Source, M: Mode<S>> OnRuntime<S, M> {
         }
     }
 
+    /// As [`Concurrent::limit`](super::Concurrent::limit).
+    ///
+    /// # Panics
+    ///
+    /// If `limit` is nought: nothing could ever run. If it has been polled already.
+    #[track_caller]
+    pub fn limit(self, limit: usize) -> Self {
+        self.limit_nonzero(
+            NonZeroUsize::new(limit).expect("a limit of nought lets nothing run: give one or more"),
+        )
+    }
+
+    /// As [`limit`](Self::limit), for a number that was checked already.
+    ///
+    /// # Panics
+    ///
+    /// If it has been polled already.
+    #[track_caller]
+    pub fn limit_nonzero(mut self, limit: NonZeroUsize) -> Self {
+        self.assert_idle("the limit");
+        self.limit = limit;
+        self
+    }
+
+    /// As [`Concurrent::ordered`](super::Concurrent::ordered).
+    ///
+    /// # Panics
+    ///
+    /// If it has been polled already.
+    #[track_caller]
+    pub fn ordered(mut self) -> Self {
+        self.assert_idle("the order of outputs");
+        self.ordered = Some(Ordered::new());
+        self
+    }
+
+    #[track_caller]
+    fn assert_idle(&self, what: &str) {
+        assert!(
+            matches!(self.stage, Stage::Idle(_)),
+            "{what} must be chosen before the first output is asked for"
+        );
+    }
+
     fn poll_value(&mut self, cx: &mut Context<'_>) -> Step<S, M> {
         if self.in_a_row == BUDGET {
             self.in_a_row = 0;

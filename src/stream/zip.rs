@@ -5,10 +5,13 @@ use std::task::{Context, Poll};
 use futures_core::{FusedStream, Stream};
 use pin_project_lite::pin_project;
 
+use crate::task::or_clear;
+
 /// Items of two streams in pairs, until either has ended.
 ///
 /// Both are polled: one does not wait for the other to have something. At most one item of each is
-/// held; an item whose partner never comes is dropped with the stream.
+/// held; an item whose partner never comes is dropped with the stream. A panic of one goes on in the
+/// consumer, once the other has been dropped.
 ///
 /// # Cancel safety
 ///
@@ -48,11 +51,12 @@ pin_project! {
     }
 }
 
-impl<A: Stream, B: Stream> Stream for Zip<A, B> {
-    type Item = (A::Item, B::Item);
-
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let mut this = self.project();
+impl<A: Stream, B: Stream> Zip<A, B> {
+    fn poll_pair(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<(A::Item, B::Item)>> {
+        let mut this = self.as_mut().project();
         let (Some(a), Some(b)) = (this.a.as_mut().as_pin_mut(), this.b.as_mut().as_pin_mut())
         else {
             return Poll::Ready(None);
@@ -61,15 +65,31 @@ impl<A: Stream, B: Stream> Stream for Zip<A, B> {
         // Not asked for an item that could only be dropped.
         let ended = a_ended || this.right.is_none() && fill(this.right, b.poll_next(cx));
         if ended {
-            (*this.left, *this.right) = (None, None);
-            this.a.set(None);
-            this.b.set(None);
+            self.clear();
             return Poll::Ready(None);
         }
         if this.left.is_none() || this.right.is_none() {
             return Poll::Pending;
         }
         Poll::Ready(this.left.take().zip(this.right.take()))
+    }
+
+    /// Drops both streams and what waits for its partner.
+    fn clear(self: Pin<&mut Self>) {
+        let mut this = self.project();
+        this.a.set(None);
+        this.b.set(None);
+        *this.left = None;
+        *this.right = None;
+    }
+}
+
+impl<A: Stream, B: Stream> Stream for Zip<A, B> {
+    type Item = (A::Item, B::Item);
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let clear = |zip: &mut Pin<&mut Self>| zip.as_mut().clear();
+        or_clear(self, clear, |zip| zip.as_mut().poll_pair(cx))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

@@ -22,4 +22,4 @@ pub use once::{Load, Once, TryLoad};
 pub use rate_limit::{AcquireRate, InvalidRate, RateLimit};
 pub use throttle::Throttle;
 
-pub(crate) use wait_list::{Key, NeedsClone, WaitList, Wakers, wake_all};
+pub(crate) use wait_list::{Key, NeedsClone, WaitList, Wakers, wake, wake_all};

@@ -21,7 +21,7 @@ use crate::task::discard;
 /// was idle. The first n pass at once. Strictly first come, first served; a dropped wait gives up its place and
 /// uses up nothing. Clones share the limit.
 ///
-/// It remembers the moments of the last starts within the period, at most n of them.
+/// It remembers the moments of the last n starts.
 ///
 /// # Examples
 ///
@@ -61,7 +61,7 @@ pub(super) struct Window {
 
 struct State {
     rate: Rate,
-    /// The starts that still count, the oldest first.
+    /// The last starts, the oldest first: as many as the limit, more only after it was lowered.
     starts: VecDeque<Instant>,
     /// Only the first of them sleeps; whoever stops being first wakes the next.
     waiters: WaitList,
@@ -95,8 +95,8 @@ impl RateLimit {
 
     /// Changes the rate, for those who wait too.
     ///
-    /// Starts that are remembered count in the new period as in the old one; those of more than
-    /// the old period ago are forgotten.
+    /// The starts that are remembered, as many as the old limit, count in the new period as in the
+    /// old one.
     ///
     /// # Panics
     ///
@@ -199,11 +199,14 @@ impl Rate {
 impl State {
     /// Counts a start at `now`, or says when the next one may be; `None` is never.
     fn start(&mut self, now: Instant) -> Result<(), Option<Instant>> {
-        let Rate { limit, period } = self.rate;
-        self.forget(now);
-        // After the limit was lowered there may be more of them.
-        if let Some(hindering) = self.starts.len().checked_sub(limit.get()) {
-            return Err(self.starts[hindering].checked_add(period));
+        let limit = self.rate.limit.get();
+        // Those of long ago are looked at when their place is needed, so that a start takes no
+        // longer however many there are.
+        while let Some(beyond) = self.starts.len().checked_sub(limit) {
+            if !self.is_over(self.starts[0], now) {
+                return Err(self.starts[beyond].checked_add(self.rate.period));
+            }
+            self.starts.pop_front();
         }
         // Another thread may have read the clock after us and got here before us.
         let now = self.starts.back().map_or(now, |&last| last.max(now));
@@ -211,18 +214,12 @@ impl State {
         Ok(())
     }
 
-    /// Forgets the starts that do not count any more.
-    fn forget(&mut self, now: Instant) {
-        while let Some(oldest) = self.starts.front() {
-            // Beyond what the clock can say lies beyond now.
-            if oldest
-                .checked_add(self.rate.period)
-                .is_none_or(|end| end > now)
-            {
-                break;
-            }
-            self.starts.pop_front();
-        }
+    /// Whether a start does not count any more.
+    fn is_over(&self, start: Instant, now: Instant) -> bool {
+        // Beyond what the clock can say lies beyond now.
+        start
+            .checked_add(self.rate.period)
+            .is_some_and(|end| end <= now)
     }
 }
 
@@ -258,9 +255,9 @@ impl Window {
 
     /// Whether a fresh one would do the same.
     pub(super) fn is_idle(&self, now: Instant) -> bool {
-        let mut state = self.state.lock();
-        state.forget(now);
-        state.starts.is_empty() && state.waiters.is_empty()
+        let state = self.state.lock();
+        let last = state.starts.back();
+        state.waiters.is_empty() && last.is_none_or(|&last| state.is_over(last, now))
     }
 
     /// Takes a waiter off the queue and wakes the next one to watch the clock in its place.
@@ -279,7 +276,8 @@ impl Window {
 pub(super) struct Wait<W: AsRef<Window>> {
     window: W,
     place: Option<Key>,
-    sleep: Option<Sleep>,
+    /// In a box: only who is first in the queue needs one.
+    sleep: Option<Pin<Box<Sleep>>>,
 }
 
 impl<W: AsRef<Window>> Wait<W> {
@@ -328,11 +326,13 @@ impl<W: AsRef<Window>> Wait<W> {
                 self.sleep = None;
                 return Poll::Pending;
             };
-            let sleep = self.sleep.get_or_insert_with(|| rt.sleep_until(next));
+            let sleep = self
+                .sleep
+                .get_or_insert_with(|| Box::pin(rt.sleep_until(next)));
             if sleep.deadline() != Some(next) {
-                sleep.reset_at(next);
+                sleep.as_mut().reset_at(next);
             }
-            ready!(Pin::new(sleep).poll(cx));
+            ready!(sleep.as_mut().poll(cx));
         }
     }
 }

@@ -308,9 +308,12 @@ impl Wakers {
         self.extend(others.more);
     }
 
+    #[inline]
     pub(crate) fn wake(self) {
         wake_all(self.first);
-        wake_all(self.more);
+        if !self.more.is_empty() {
+            wake_all(self.more);
+        }
     }
 }
 
@@ -328,7 +331,10 @@ impl Extend<Waker> for Wakers {
 
 /// Wakes each; a waker that panics keeps nobody else from being woken.
 pub(crate) fn wake_all(wakers: impl IntoIterator<Item = Waker>) {
-    for waker in wakers {
-        quiet(|| waker.wake());
-    }
+    wakers.into_iter().for_each(wake);
+}
+
+/// Wakes; if the waker panics, that goes nowhere.
+pub(crate) fn wake(waker: Waker) {
+    quiet(|| waker.wake());
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::outcome::Outcome;
-use super::{JoinError, catch, catch_drop};
-use crate::runtime::Runtime;
+use super::{JoinError, Reason, catch, catch_drop};
+use crate::runtime::{Hook, Runtime};
 
 /// Handle to a closure that runs where it may block. From [`Runtime::spawn_blocking`].
 ///
@@ -24,12 +24,21 @@ impl<T> BlockingTask<T> {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        let outcome = Outcome::new(runtime);
-        let body = Body {
+        let (task, body) = Self::with_hook(work, runtime.hook());
+        (task, Box::new(move || body.run()))
+    }
+
+    /// As `new`; a panic that nobody awaits goes to `hook`.
+    pub(crate) fn with_hook<F: FnOnce() -> T>(
+        work: F,
+        hook: Arc<Hook>,
+    ) -> (Self, BlockingBody<F, T>) {
+        let outcome = Outcome::new(hook);
+        let body = BlockingBody {
             work: Some(work),
             outcome: outcome.clone(),
         };
-        (Self { outcome }, Box::new(move || body.run()))
+        (Self { outcome }, body)
     }
 
     /// Whether the closure has ended, or will never run.
@@ -63,13 +72,15 @@ impl<T> fmt::Debug for BlockingTask<T> {
     }
 }
 
-struct Body<F, T> {
+/// What a thread runs. Neither running nor dropping it unwinds.
+pub(crate) struct BlockingBody<F, T> {
+    /// `None` once it has run, or is not to.
     work: Option<F>,
     outcome: Arc<Outcome<T>>,
 }
 
-impl<F: FnOnce() -> T, T> Body<F, T> {
-    fn run(mut self) {
+impl<F: FnOnce() -> T, T> BlockingBody<F, T> {
+    pub(crate) fn run(mut self) {
         if let Some(work) = self.work.take() {
             let result = catch(work).map_err(JoinError::panicked);
             self.outcome.finish(result);
@@ -77,14 +88,30 @@ impl<F: FnOnce() -> T, T> Body<F, T> {
     }
 }
 
-impl<F, T> Drop for Body<F, T> {
-    fn drop(&mut self) {
+impl<F, T> BlockingBody<F, T> {
+    /// Ends it unrun.
+    pub(crate) fn cancel(mut self, reason: Option<Reason>) {
+        self.end(reason);
+    }
+
+    /// The closure, for whoever wanted it to be run.
+    pub(crate) fn into_work(mut self) -> Option<F> {
+        self.work.take()
+    }
+
+    fn end(&mut self, reason: Option<Reason>) {
         if let Some(work) = self.work.take() {
             let result = match catch_drop(work) {
-                Ok(()) => Err(JoinError::cancelled(None)),
+                Ok(()) => Err(JoinError::cancelled(reason)),
                 Err(payload) => Err(JoinError::panicked(payload)),
             };
             self.outcome.finish(result);
         }
+    }
+}
+
+impl<F, T> Drop for BlockingBody<F, T> {
+    fn drop(&mut self) {
+        self.end(None);
     }
 }

@@ -48,7 +48,7 @@ impl<T> Task<T> {
         F: Future<Output = T> + Send + 'static,
         T: Send + 'static,
     {
-        let outcome = Outcome::new(runtime);
+        let outcome = Outcome::new(runtime.hook());
         let body = Body {
             future: Some(future),
             outcome: outcome.clone(),

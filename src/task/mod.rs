@@ -1,6 +1,7 @@
 //! Single tasks: their handles, how they end, and the token that asks them to.
 
 mod blocking;
+mod caught;
 mod deadline;
 mod handle;
 mod join_error;
@@ -14,6 +15,8 @@ pub use join_error::JoinError;
 pub use reason::Reason;
 pub use token::{CancellationToken, Cancelled, CancelledOwned, DropGuard, RunUntilCancelled};
 
+pub(crate) use blocking::BlockingBody;
+pub(crate) use caught::caught;
 pub(crate) use join_error::panic_message;
 
 use std::any::Any;
@@ -42,6 +45,34 @@ pub(crate) fn discard<T>(value: T) {
 /// Drops `value`; a panic in its destructor is handed back instead of unwinding.
 pub(crate) fn catch_drop<T>(value: T) -> Result<(), Box<dyn Any + Send>> {
     catch(move || drop(value))
+}
+
+/// Does `work` with something. If that unwinds, drops what is in it with `clear`, so that the panic
+/// meets nothing alive.
+///
+/// A panic of `clear` goes nowhere, for one is on its way. It must leave less to be dropped by the
+/// next call.
+#[inline]
+pub(crate) fn or_clear<T, O>(
+    mut it: T,
+    clear: impl FnMut(&mut T),
+    work: impl FnOnce(&mut T) -> O,
+) -> O {
+    struct Guard<'a, T, C: FnMut(&mut T)>(&'a mut T, C);
+
+    impl<T, C: FnMut(&mut T)> Drop for Guard<'_, T, C> {
+        fn drop(&mut self) {
+            let Self(it, clear) = self;
+            while let Err(payload) = catch(|| clear(it)) {
+                forget_panic(payload);
+            }
+        }
+    }
+
+    let guard = Guard(&mut it, clear);
+    let output = work(guard.0);
+    mem::forget(guard);
+    output
 }
 
 /// Drops what a panic left. What its destructor panics with may do the same, without end: that is

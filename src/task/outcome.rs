@@ -5,7 +5,7 @@ use std::task::{Context, Poll, Waker};
 
 use super::{JoinError, catch_drop, discard, quiet};
 use crate::primitives::Mutex;
-use crate::runtime::{Hook, Runtime, report_unobserved};
+use crate::runtime::{Hook, report_unobserved};
 
 /// Where a task leaves its outcome and where its handle waits for it.
 pub(super) struct Outcome<T> {
@@ -32,9 +32,9 @@ enum Stage<T> {
 }
 
 impl<T> Outcome<T> {
-    pub(super) fn new(runtime: &Runtime) -> Arc<Self> {
+    pub(super) fn new(hook: Arc<Hook>) -> Arc<Self> {
         Arc::new(Self {
-            hook: runtime.hook(),
+            hook,
             state: Mutex::new(State {
                 stage: Stage::Running,
                 held: true,

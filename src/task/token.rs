@@ -10,9 +10,9 @@ use pin_project_lite::pin_project;
 use slab::Slab;
 
 use super::{Reason, Task, discard};
-use crate::primitives::Mutex;
+use crate::primitives::SpinLock;
 use crate::primitives::atomic::{AtomicBool, Ordering};
-use crate::sync::{Key, WaitList, wake_all};
+use crate::sync::{Key, NeedsClone, WaitList};
 
 /// A request to stop that tasks can look at and wait for.
 ///
@@ -43,7 +43,7 @@ pub(super) struct Node {
     /// Set last, under the lock: whoever sees it sees the reason too.
     cancelled: AtomicBool,
     reason: OnceLock<Reason>,
-    pub(super) state: Mutex<State>,
+    pub(super) state: SpinLock<State>,
     /// Its own, if that is earlier than the parent's.
     pub(super) deadline: Option<Instant>,
     pub(super) parent: Option<Arc<Node>>,
@@ -52,6 +52,7 @@ pub(super) struct Node {
 }
 
 pub(super) struct State {
+    /// Those who wait. Once cancelled there are none, and their keys are void.
     waiters: WaitList,
     children: Slab<Weak<Node>>,
     /// Cancels the token at its deadline.
@@ -177,7 +178,7 @@ impl Node {
         Self {
             cancelled: AtomicBool::new(false),
             reason: OnceLock::new(),
-            state: Mutex::new(State {
+            state: SpinLock::new(State {
                 waiters: WaitList::new(),
                 children: Slab::new(),
                 timer: None,
@@ -221,15 +222,15 @@ impl Drop for Node {
 
 /// Cancels `root` and what descends from it, without recursion.
 pub(super) fn cancel_tree(root: Arc<Node>, reason: &Reason) {
-    let mut wakers = Vec::new();
+    let mut woken = Vec::new();
     let mut pending = VecDeque::from([root]);
     while let Some(node) = pending.pop_front() {
         let mut state = node.state.lock();
         if !node.is_cancelled() {
             node.reason.set(reason.clone()).ok();
             node.cancelled.store(true, Ordering::Release);
-            while let Some(waker) = state.waiters.serve_first() {
-                wakers.extend(waker);
+            if !state.waiters.is_empty() {
+                woken.push(state.waiters.take_all());
             }
         }
         let children = std::mem::take(&mut state.children);
@@ -243,7 +244,9 @@ pub(super) fn cancel_tree(root: Arc<Node>, reason: &Reason) {
         );
     }
     // Last: whoever is woken by one of these tokens sees all of them cancelled.
-    wake_all(wakers);
+    for wakers in woken {
+        wakers.wake();
+    }
 }
 
 /// One wait for a node, however it is reached.
@@ -262,27 +265,40 @@ impl<N: AsRef<Node>> Waiter<N> {
         if node.is_cancelled() {
             return Poll::Ready(());
         }
-        let mut state = node.state.lock();
-        if node.is_cancelled() {
-            return Poll::Ready(());
-        }
-        let old = match &self.key {
-            Some(key) => state.waiters.update(key, cx),
-            None => {
-                self.key = Some(state.waiters.push(cx.waker().clone()));
-                None
+        // Cloning a waker runs the executor's code: not while the lock is held.
+        let mut spare = self.key.is_none().then(|| cx.waker().clone());
+        loop {
+            let mut state = node.state.lock();
+            if node.is_cancelled() {
+                drop(state);
+                discard(spare);
+                return Poll::Ready(());
             }
-        };
-        drop(state);
-        discard(old);
-        Poll::Pending
+            let waits = &mut state.waiters;
+            let queued = waits.queue(&mut self.key, cx.waker(), &mut spare, || ());
+            drop(state);
+            match queued {
+                Ok(_) => return Poll::Pending,
+                Err(NeedsClone) => spare = Some(cx.waker().clone()),
+            }
+        }
     }
 }
 
 impl<N: AsRef<Node>> Drop for Waiter<N> {
     fn drop(&mut self) {
-        if let Some(key) = self.key.take() {
-            let removed = self.node.as_ref().state.lock().waiters.remove(key);
+        let Some(key) = self.key.take() else {
+            return;
+        };
+        let node = self.node.as_ref();
+        if node.is_cancelled() {
+            return;
+        }
+        let mut state = node.state.lock();
+        // It may have been cancelled since we looked.
+        if !node.is_cancelled() {
+            let removed = state.waiters.remove(key);
+            drop(state);
             discard(removed.waker);
         }
     }

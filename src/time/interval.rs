@@ -61,7 +61,7 @@ pub struct Interval {
     missed: MissedTicks,
     /// When the next tick is due. `None` is never.
     due: Option<Instant>,
-    sleep: Sleep,
+    sleep: Pin<Box<Sleep>>,
 }
 
 /// What follows a tick that was taken late.
@@ -96,7 +96,7 @@ impl Interval {
             period,
             missed: MissedTicks::default(),
             due: Some(start),
-            sleep: rt.sleep_until(start),
+            sleep: Box::pin(rt.sleep_until(start)),
         })
     }
 
@@ -121,14 +121,14 @@ impl Interval {
         let Some(due) = self.due else {
             return Poll::Pending;
         };
-        std::task::ready!(Pin::new(&mut self.sleep).poll(cx));
+        std::task::ready!(self.sleep.as_mut().poll(cx));
         self.due = match self.missed {
             MissedTicks::Burst => due.checked_add(self.period),
             MissedTicks::Delay => self.sleep.now().checked_add(self.period),
             MissedTicks::Skip => next_after(due, self.period, self.sleep.now()),
         };
         if let Some(next) = self.due {
-            self.sleep.reset_at(next);
+            self.sleep.as_mut().reset_at(next);
         }
         Poll::Ready(due)
     }
@@ -137,7 +137,7 @@ impl Interval {
     pub fn reset(&mut self) {
         self.due = self.sleep.now().checked_add(self.period);
         if let Some(due) = self.due {
-            self.sleep.reset_at(due);
+            self.sleep.as_mut().reset_at(due);
         }
     }
 

@@ -182,27 +182,20 @@ impl<F> Timeout<F> {
     /// Sets a new limit, counted from this call, before or after the old one was over.
     pub fn reset(self: Pin<&mut Self>, duration: Duration) {
         let this = self.project();
-        this.sleep.get_mut().reset(duration);
+        this.sleep.reset(duration);
         *this.limit = Limit::Duration(duration);
     }
 
     /// Sets a new deadline, before or after the old one has passed.
     pub fn reset_at(self: Pin<&mut Self>, deadline: Instant) {
         let this = self.project();
-        this.sleep.get_mut().reset_at(deadline);
+        this.sleep.reset_at(deadline);
         *this.limit = Limit::Deadline(deadline);
     }
 
     /// When the time is over. `None` if that lies beyond what the clock can say.
     pub fn deadline(&self) -> Option<Instant> {
         self.sleep.deadline()
-    }
-
-    /// Takes the future out, unless it is done.
-    ///
-    /// For a timeout that was never pinned, or whose future can be moved.
-    pub fn into_inner(self) -> Option<F> {
-        self.future
     }
 }
 

@@ -18,6 +18,7 @@ use super::worker::Worker;
 use super::{Notice, OnDeath, Report, process, thread};
 use crate::group::BoxError;
 use crate::primitives::Mutex;
+use crate::runtime::block_on;
 use crate::signal::Signal;
 
 /// Marks [`Workers`] that are processes.
@@ -344,7 +345,7 @@ impl<M, V> Workers<M, V> {
                 extras: Vec::new(),
                 orphan_within: Duration::from_secs(1),
                 before_start: Arc::new(|_| {}),
-                runner: Arc::new(async_io::block_on),
+                runner: Arc::new(|future| block_on(future)),
             },
             main,
             control: Control::default(),

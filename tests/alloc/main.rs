@@ -3,7 +3,10 @@
 //! The counts are of the thread that asks: tests run beside each other, each on its own.
 
 mod counter;
+mod group;
+mod memo;
 mod queue;
+mod race;
 mod sim;
 mod stream;
 mod sync;

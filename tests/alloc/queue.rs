@@ -41,6 +41,30 @@ fn waits_that_are_dropped_leave_nothing() {
 
 // Q5
 #[test]
+fn waits_that_overlap_behind_one_that_stays_leave_nothing() {
+    let mut cx = Context::from_waker(Waker::noop());
+    let full = Queue::bounded(1);
+    full.try_push(0).unwrap();
+    let empty = Queue::<usize>::bounded(1);
+    let mut stays = (pin!(full.push(1)), pin!(empty.pop()));
+    assert!(stays.0.as_mut().poll(&mut cx).is_pending());
+    assert!(stays.1.as_mut().poll(&mut cx).is_pending());
+    let mut last = None;
+    let mut overlap = |cx: &mut Context<'_>| {
+        let mut next = (Box::pin(full.push(2)), Box::pin(empty.pop()));
+        assert!(next.0.as_mut().poll(cx).is_pending());
+        assert!(next.1.as_mut().poll(cx).is_pending());
+        last = Some(next);
+    };
+    // Until the list is as big as it gets.
+    (0..1_000).for_each(|_| overlap(&mut cx));
+    let (counts, ()) = count(|| (0..MANY).for_each(|_| overlap(&mut cx)));
+    // The boxes of this test are all.
+    assert_eq!((counts.allocations, counts.kept), (2 * MANY as u64, 0));
+}
+
+// Q5
+#[test]
 fn pops_that_are_dropped_with_an_item_leave_nothing_else() {
     let mut cx = Context::from_waker(Waker::noop());
     let queue = Queue::unbounded();

@@ -34,6 +34,7 @@ fn per_item<F: Future>(job: impl Fn(usize) -> F) {
     }
 }
 
+// R6
 #[test]
 fn an_item_allocates_nothing() {
     per_item(ready);
@@ -48,6 +49,7 @@ fn an_item_allocates_nothing() {
     });
 }
 
+// R6
 #[test]
 fn an_endless_stream_keeps_nothing() {
     let (counts, ()) = count(|| {

@@ -5,7 +5,12 @@ use std::future::Ready;
 use std::marker::{PhantomData, PhantomPinned};
 use std::rc::Rc;
 
+use untethered::context::{
+    ContextError, ContextGroup, ExitStack, Exited, HandOver, HandOverError, Scoped, TaskLocal,
+};
+use untethered::run::{self, Run, RunError};
 use untethered::runtime::{BoxFuture, Runtime, Sleep, Unobserved};
+use untethered::signal::{ShutdownSignals, Signal, Source};
 use untethered::sim::{Deadlock, Order, Sim, YieldNow};
 use untethered::stream::{
     Collect, CollectOnRuntime, Concurrent, ConcurrentError, FailFast, FromIter, FromStream,
@@ -66,8 +71,33 @@ fn the_probe_tells_yes_from_no() {
 fn of_the_runtime() {
     check! {
         Runtime: true true true;
-        Sleep: true false true;
+        Sleep: true false false;
         Unobserved: true false true;
+    }
+}
+
+#[test]
+fn of_time() {
+    use untethered::time::{
+        Elapsed, Interval, InvalidPeriod, MissedTicks, MoveOnAfter, NextTick, Overlap, SleepOrStop,
+        Stuck, Tick, TickFailure, Timeout, Timer, TimerBuilder,
+    };
+    check! {
+        Timeout<Ready<u8>>: true false false;
+        Timeout<Ready<Rc<u8>>>: false false false;
+        MoveOnAfter<Ready<u8>>: true false false;
+        Elapsed: true true true;
+        SleepOrStop<'static>: true false false;
+        Interval: true false true;
+        NextTick<'static>: true false true;
+        MissedTicks: true true true;
+        InvalidPeriod: true true true;
+        Timer: true true true;
+        TimerBuilder: true true true;
+        Overlap: true true true;
+        Tick: true true true;
+        TickFailure<u8>: true false true;
+        Stuck: true true true;
     }
 }
 
@@ -114,6 +144,36 @@ fn of_streams() {
         OnRuntime<Jobs<Ready<u8>>>: true true true;
         CollectOnRuntime<Jobs<Pinned>>: true true true;
         ConcurrentError<u8, u8>: true true true;
+    }
+}
+
+#[test]
+fn of_contexts() {
+    type Local = std::cell::Cell<u8>;
+    check! {
+        ContextError<u8>: true true true;
+        HandOver<u8, Rc<u8>>: true true true;
+        HandOver<Rc<u8>, u8>: false false true;
+        HandOverError<u8>: true true true;
+        ContextGroup<'static, Local, u8>: true false true;
+        Exited<u8, u8, u8>: true true true;
+        ExitStack<Local>: true false true;
+        TaskLocal<Local>: true true true;
+        Scoped<Ready<u8>>: true true true;
+        Scoped<Ready<Rc<u8>>>: false false true;
+        Scoped<PhantomPinned>: true true false;
+    }
+}
+
+#[test]
+fn of_signals_and_mains() {
+    check! {
+        ShutdownSignals: true true true;
+        Source: true true true;
+        Signal: true true true;
+        Run: true true true;
+        RunError: true true true;
+        run::Context: true true true;
     }
 }
 
@@ -218,6 +278,31 @@ fn of_queues() {
 }
 
 #[test]
+fn of_pools_and_memos() {
+    use untethered::memo::{Builder, Load, LoadError, Memo, Stats, TryLoad};
+    use untethered::pool::{self, BlockingPool, PoolResource, TrySpawnError};
+    type F = fn() -> Ready<u8>;
+    type Cell = std::cell::Cell<u8>;
+    check! {
+        BlockingPool: true true true;
+        PoolResource: true true true;
+        pool::Builder: true true true;
+        TrySpawnError<u8>: true true true;
+        Memo<u8, u8>: true true true;
+        // A value is shared by all who ask for it.
+        Memo<u8, Cell>: false false true;
+        Memo<Rc<u8>, u8>: false false true;
+        Load<'static, u8, u8, F>: true true true;
+        Load<'static, u8, u8, Rc<u8>>: false false true;
+        TryLoad<'static, u8, u8, u8, PhantomPinned>: true true true;
+        LoadError<u8>: true true true;
+        LoadError<Cell>: false false true;
+        Builder: true true true;
+        Stats: true true true;
+    }
+}
+
+#[test]
 fn of_what_tasks_wait_for() {
     use untethered::sync::{
         AcquireKey, Event, InvalidRate, KeyedRateLimit, Load, Once, Throttle, TryLoad, WaitSet,
@@ -236,5 +321,115 @@ fn of_what_tasks_wait_for() {
         AcquireKey<'static, u8>: true false true;
         Throttle<futures_lite::stream::Empty<u8>>: true false true;
         InvalidRate: true true true;
+    }
+}
+
+#[test]
+fn of_combinators() {
+    use untethered::combine::{
+        AsCompleted, Empty, Entrants, Failures, Future2, Gather, GatherUntil, Hedge, IntoRace,
+        OneOf2, Quorate, Quorum, QuorumError, Race, RaceOk, Success, TryGather, TryGatherUntil,
+        Until, Wait, WaitSet,
+    };
+    type Of<F> = Entrants<std::vec::IntoIter<F>>;
+    type Good = Ready<Result<u8, u8>>;
+    type Bad = Ready<Result<Rc<u8>, u8>>;
+    type Pinned = std::future::Pending<PhantomPinned>;
+    type PinnedResult = std::future::Pending<Result<PhantomPinned, u8>>;
+    // The kinds of entrants have no names outside: a race is named by what it is made of.
+    fn race<K, E: IntoRace<K>>(_: fn() -> E) -> Probe<Race<E::Racers>> {
+        Probe(PhantomData)
+    }
+    struct Probe<T>(PhantomData<T>);
+    impl<T: Send> Probe<T> {
+        fn is_send(&self) {}
+    }
+    impl<T: Unpin> Probe<T> {
+        fn is_unpin(&self) {}
+    }
+    let tuple = race(|| (std::future::ready(1), std::future::ready('a')));
+    let (array, vector) = (
+        race(|| [1; 20].map(std::future::ready)),
+        race(|| vec![std::future::ready(1)]),
+    );
+    tuple.is_send();
+    array.is_send();
+    vector.is_send();
+    tuple.is_unpin();
+    array.is_unpin();
+    vector.is_unpin();
+    check! {
+        AsCompleted<Of<Ready<u8>>>: true true true;
+        AsCompleted<Of<Ready<Rc<u8>>>>: false false true;
+        AsCompleted<Of<Pinned>>: true true true;
+        Gather<Of<Ready<u8>>>: true true true;
+        Gather<Of<Ready<Rc<u8>>>>: false false true;
+        TryGather<Of<Good>>: true true true;
+        TryGather<Of<Bad>>: false false true;
+        RaceOk<Good>: true false true;
+        RaceOk<Bad>: false false true;
+        RaceOk<PinnedResult>: true false true;
+        Quorum<Good>: true false true;
+        Quorum<Bad>: false false true;
+        Hedge<Of<Bad>>: false false true;
+        WaitSet<Ready<u8>>: true true true;
+        WaitSet<Ready<Rc<u8>>>: false false true;
+        WaitSet<Pinned>: true true false;
+        Empty: true true true;
+        Failures<u8>: true true true;
+        Success<u8, u8>: true true true;
+        Quorate<u8, u8>: true true true;
+        QuorumError<u8, Rc<u8>>: false false true;
+        OneOf2<u8, Rc<u8>>: false false true;
+        Future2<Ready<u8>, Pinned>: true true true;
+        Future2<Ready<u8>, PhantomPinned>: true true false;
+        Until<Rc<u8>>: true true true;
+    }
+    // These hold a sleep, which may move to other threads and not be shared.
+    const _: () = {
+        const fn send<T: Send>() {}
+        send::<GatherUntil<Of<Ready<u8>>>>();
+        send::<TryGatherUntil<Of<Good>>>();
+        send::<Hedge<Of<Good>>>();
+        send::<Wait<'static, Ready<u8>>>();
+    };
+}
+
+#[test]
+fn of_adaptors() {
+    use untethered::stream::{
+        Batches, Chunks, Concurrently, FilterMap, First, FromIter, Inflate, Inflated, MapBlocking,
+        Mapped, Merge, MergeAll, PollUntil, Progress, TryFromIter, TryFromStream, TryInflate,
+        TryInflated, WithProgress, Zip,
+    };
+    type S = futures_lite::stream::Pending<u8>;
+    type Local = futures_lite::stream::Pending<Rc<u8>>;
+    type F = fn() -> u8;
+    check! {
+        Batches<S>: true false true;
+        Batches<Local>: false false true;
+        Chunks<std::vec::IntoIter<u8>>: true true true;
+        Concurrently<S>: true true true;
+        FilterMap<FromIter<std::vec::IntoIter<Ready<Option<u8>>>>>: true true true;
+        First<S>: true true true;
+        First<PhantomPinned>: true true false;
+        Inflate<S, F>: true true true;
+        TryInflate<S, F>: true true true;
+        Inflated<u8, Ready<u8>>: true true true;
+        TryInflated<Rc<u8>, Ready<u8>>: false false true;
+        MapBlocking<S, F>: true true true;
+        Mapped<S, F>: true true true;
+        Merge<S, Local>: false false true;
+        Merge<S, PhantomPinned>: true true false;
+        MergeAll<S>: true true true;
+        MergeAll<Local>: false false true;
+        PollUntil<F, Ready<Rc<u8>>, u8>: false false true;
+        PollUntil<F, PhantomPinned, u8>: true true false;
+        Progress: true true true;
+        TryFromIter<PhantomPinned>: true true true;
+        TryFromStream<PhantomPinned>: true true false;
+        WithProgress<S, F>: true true true;
+        Zip<S, S>: true true true;
+        Zip<S, Local>: false false true;
     }
 }

@@ -6,16 +6,17 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_lite::StreamExt;
-use untethered::Runtime;
 use untethered::combine::{Until, WaitSet, as_completed, gather, hedge, try_gather, wait};
 use untethered::sim::{Order, Sim, drop_at_every_poll, explore_orders, yield_now};
 use untethered::sync::Limit;
 use untethered::time::timeout;
+use untethered::{CancellationToken, Runtime};
 
 use crate::support::{Drops, Log, Wakes};
 
 const SECOND: Duration = Duration::from_secs(1);
 
+// C5
 #[test]
 fn gather_keeps_the_order_of_the_input_in_any_order_of_wakes() {
     explore_orders(40, |sim| {
@@ -60,6 +61,7 @@ fn gather_never_runs_more_than_its_limit_and_takes_from_the_iterator_when_it_can
     assert_eq!((most.get(), sim.elapsed()), (4, 5 * SECOND));
 }
 
+// C6
 #[test]
 fn gather_takes_all_forms_and_nothing() {
     let sim = Sim::new();
@@ -254,6 +256,7 @@ fn sleeps(rt: &Runtime, seconds: impl IntoIterator<Item = u32>) -> Vec<untethere
         .collect()
 }
 
+// C6
 #[test]
 fn wait_for_the_first_gives_done_and_pending_step_by_step() {
     let sim = Sim::new();
@@ -429,6 +432,7 @@ fn a_hedge_starts_the_next_attempt_after_the_delay_or_a_failure() {
     assert_eq!((sim.elapsed(), sim.live_timers()), (15 * SECOND, 0));
 }
 
+// C9
 #[test]
 fn a_hedge_runs_no_more_than_its_limit() {
     let sim = Sim::new();
@@ -467,6 +471,7 @@ fn a_hedge_of_no_delay_starts_all_it_may_and_of_the_longest_only_after_failures(
     assert_eq!((won.value, sim.elapsed()), (2, 15 * SECOND));
 }
 
+// C6
 #[test]
 fn a_hedge_that_can_not_succeed_gives_every_error() {
     let sim = Sim::new();
@@ -488,6 +493,7 @@ fn a_hedge_that_can_not_succeed_gives_every_error() {
     assert!(nobody.is_empty());
 }
 
+// C9
 #[test]
 fn extra_attempts_share_a_limit_and_give_their_slots_back() {
     let sim = Sim::new();
@@ -513,6 +519,7 @@ fn extra_attempts_share_a_limit_and_give_their_slots_back() {
     assert_eq!(extra.available(), 1);
 }
 
+// C9
 #[test]
 fn an_extra_attempt_that_has_failed_holds_no_slot() {
     let sim = Sim::new();
@@ -558,6 +565,38 @@ fn a_hedge_dropped_at_any_poll_leaves_nothing() {
         })
     });
     assert!(polls >= 5, "{polls}");
+}
+
+// C8
+#[test]
+fn a_hedge_gives_its_losers_their_grace() {
+    for (length, clean, seconds) in [(5 * SECOND, 1, 5), (SECOND, 0, 4), (Duration::MAX, 1, 5)] {
+        let sim = Sim::new();
+        let rt = sim.runtime();
+        let token = CancellationToken::new();
+        let cleaned = Cell::new(0);
+        let attempts = (0..2).map(|index| {
+            let (rt, token, cleaned) = (&rt, &token, &cleaned);
+            async move {
+                if index == 1 {
+                    rt.sleep(2 * SECOND).await;
+                    return Ok::<_, ()>(index);
+                }
+                token.cancelled().await;
+                rt.sleep(2 * SECOND).await;
+                cleaned.set(cleaned.get() + 1);
+                Err(())
+            }
+        });
+        let hedge = hedge(&rt, SECOND, attempts).grace(&rt, length, &token);
+        let won = sim.block_on(hedge).unwrap();
+        // What a loser says on its way out is not a failure of the call.
+        assert_eq!(
+            (won.index, won.failures.len(), cleaned.get()),
+            (1, 0, clean)
+        );
+        assert_eq!((sim.elapsed(), sim.live_timers()), (seconds * SECOND, 0));
+    }
 }
 
 // C1

@@ -80,6 +80,7 @@ impl Future for Gate {
     }
 }
 
+// C6
 #[test]
 fn every_form_of_entrants_gives_index_and_output() {
     let sim = Sim::new();
@@ -153,12 +154,17 @@ fn losers_and_the_winner_are_dropped_before_the_output_is_seen() {
         let mut vector = pin!(race(vec![entrant("0", true), entrant("1", true)]));
         vector.as_mut().await.unwrap();
         assert_eq!(log.take(), ["0", "1"]);
+        // Those that never began go as well.
+        let mut early = pin!(race(vec![boxed(ready(())), boxed(entrant("never", false))]));
+        early.as_mut().await.unwrap();
+        assert_eq!(log.take(), ["never"]);
         let mut many = pin!(race((0..40).map(|index| entrant("x", index == 35))));
         many.as_mut().await.unwrap();
         assert_eq!(log.take().len(), 40);
     });
 }
 
+// C5
 #[test]
 fn ties_go_to_input_order_at_any_size() {
     for len in [2, 5, 16, 17, 32, 33, 100, 1000, 3000] {
@@ -179,6 +185,7 @@ fn ties_go_to_input_order_at_any_size() {
     }
 }
 
+// C5
 #[test]
 fn each_of_many_can_win_and_few_are_polled_for_it() {
     for len in [33, 64, 500, 1025] {
@@ -234,6 +241,7 @@ fn big_futures_race_too() {
     assert_eq!(won, Ok((40, 40)));
 }
 
+// C5
 #[test]
 fn the_earliest_wins_in_any_order_of_wakes() {
     explore_orders(60, |sim| {
@@ -297,6 +305,7 @@ async fn polite(
     name
 }
 
+// C8
 #[test]
 fn within_the_grace_losers_clean_up_and_past_it_they_are_dropped() {
     let sim = Sim::new();
@@ -365,6 +374,7 @@ fn within_the_grace_losers_clean_up_and_past_it_they_are_dropped() {
     assert_eq!(sim.live_timers(), 0);
 }
 
+// C8
 #[test]
 fn losers_that_were_never_polled_are_asked_too() {
     for len in [2, 20, 40, 400] {
@@ -423,6 +433,7 @@ fn a_grace_dropped_at_any_poll_leaves_nothing() {
     assert!(polls >= 3, "{polls}");
 }
 
+// C4
 #[test]
 fn a_panic_of_one_drops_the_others() {
     let sim = Sim::new();
@@ -450,6 +461,18 @@ fn a_race_that_is_over_says_so() {
     assert!(race.as_mut().poll(&mut cx).is_ready());
     let text = panic_text(|| race.as_mut().poll(&mut cx));
     assert_eq!(text, "a race was polled after it was over");
+    // So does one that a panic has ended: it does not wait for nobody.
+    for len in [2, 40] {
+        let mut failing = pin!(untethered::combine::race((0..len).map(
+            |index| async move {
+                assert_ne!(index, 1, "number one");
+                pending::<()>().await;
+            }
+        )));
+        panic_text(|| failing.as_mut().poll(&mut cx));
+        let text = panic_text(|| failing.as_mut().poll(&mut cx));
+        assert_eq!(text, "a race was polled after it was over");
+    }
 }
 
 /// A future that answers after so many seconds.
@@ -479,6 +502,7 @@ fn race_ok_gives_the_first_success_and_the_failures_before_it() {
     assert_eq!((sim.elapsed(), sim.live_timers()), (5 * SECOND, 0));
 }
 
+// C6
 #[test]
 fn race_ok_without_a_success_gives_every_error() {
     let sim = Sim::new();
@@ -550,6 +574,7 @@ fn race_ok_and_quorum_have_dropped_the_others_when_they_return() {
     });
 }
 
+// C6
 #[test]
 fn a_quorum_ends_as_soon_as_its_outcome_is_certain() {
     let sim = Sim::new();
@@ -630,6 +655,7 @@ fn race_ok_and_quorum_dropped_at_any_poll_drop_everybody() {
     }
 }
 
+// C8
 #[test]
 fn race_ok_gives_its_losers_their_grace() {
     let sim = Sim::new();

@@ -87,6 +87,22 @@ fn a_key_in_use_is_kept() {
     assert!(!rate.try_acquire(&rt, "about to be"));
 }
 
+// L3
+#[test]
+fn a_key_is_kept_as_long_as_its_last_start_counts() {
+    let sim = Sim::new();
+    let rt = sim.runtime();
+    let rate = KeyedRateLimit::new(2, 2 * SECOND);
+    assert!(rate.try_acquire(&rt, "key"));
+    sim.advance(SECOND);
+    assert!(rate.try_acquire(&rt, "key"));
+    // The first is over, the second is not.
+    sim.advance(SECOND);
+    rate.free_idle(&rt);
+    assert!(rate.try_acquire(&rt, "key"));
+    assert!(!rate.try_acquire(&rt, "key"), "three within two seconds");
+}
+
 // L2
 #[test]
 fn the_rate_of_all_keys_can_be_changed() {

@@ -1,20 +1,27 @@
 //! Behaviour through the public API, one module per concept, on the deterministic runtime.
 
 mod auto_traits;
+mod combine_drops;
 mod combine_gather;
 mod combine_race;
+mod context;
 mod event;
 #[cfg(feature = "http")]
 mod fan_out;
 mod group;
 mod keyed_rate_limit;
 mod limit;
+mod memo;
+mod memo_model;
 mod once;
 mod polled;
+mod pool;
 mod queue;
 mod queue_model;
 mod random;
 mod rate_limit;
+mod run;
+mod signal;
 mod sim;
 mod sim_orders;
 mod stream_adaptors;

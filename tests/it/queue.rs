@@ -102,6 +102,60 @@ fn nobody_passes_a_push_that_waits() {
     assert_eq!(queue.try_pop(), Ok(3));
 }
 
+// Q3
+#[test]
+fn who_stays_is_served_in_order_however_many_leave_from_the_middle() {
+    const WAITS: usize = 500;
+    let stays = |wait: usize| wait % 5 == 0;
+    // Each once, far from the one before.
+    let scattered = || (0..WAITS).map(|step| step * 211 % WAITS);
+
+    let queue = Queue::bounded(1);
+    let mut pops: Vec<_> = (0..WAITS)
+        .map(|_| Some(Polled::waiting(queue.pop())))
+        .collect();
+    scattered()
+        .filter(|&wait| !stays(wait))
+        .for_each(|wait| pops[wait] = None);
+    for (item, pop) in pops.iter_mut().flatten().enumerate() {
+        pop.change_waker();
+        assert!(pop.poll().is_pending());
+        queue.try_push(item).unwrap();
+        assert_eq!((pop.woken(), pop.ready()), (1, Some(item)));
+    }
+
+    filled(&queue, [WAITS]);
+    let mut pushes: Vec<_> = (0..WAITS)
+        .map(|item| Some(Polled::waiting(queue.push(item))))
+        .collect();
+    scattered()
+        .filter(|&wait| !stays(wait))
+        .for_each(|wait| pushes[wait] = None);
+    assert_eq!(queue.try_pop(), Ok(WAITS));
+    for (item, push) in pushes.iter_mut().enumerate() {
+        let Some(push) = push else { continue };
+        assert_eq!(push.woken(), 1);
+        assert_eq!(queue.try_pop(), Ok(item));
+        push.ready().unwrap();
+    }
+    assert!(queue.is_empty());
+}
+
+// Q1
+#[test]
+fn items_given_to_pops_that_are_polled_out_of_order_stay_theirs() {
+    const WAITS: usize = 300;
+    let queue = Queue::unbounded();
+    let mut pops: Vec<_> = (0..WAITS).map(|_| Polled::waiting(queue.pop())).collect();
+    (0..WAITS).for_each(|item| queue.try_push(item).unwrap());
+    assert_eq!(queue.try_pop(), Err(TryPopError::Empty));
+    queue.close();
+    for wait in (0..WAITS).map(|step| step * 211 % WAITS) {
+        assert_eq!(pops[wait].ready(), Some(wait));
+    }
+    assert_eq!(queue.try_pop(), Err(TryPopError::Closed));
+}
+
 // Q1
 #[test]
 fn what_dropped_pops_were_given_keeps_its_order() {

@@ -9,6 +9,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use untethered::Runtime;
+use untethered::group::Group;
 use untethered::sim::{Sim, explore_orders, yield_now};
 
 use crate::support::{Log, OnDrop, Wakes, panic_text};
@@ -117,14 +118,18 @@ fn sleeps_are_reset_armed_or_not() {
     let sim = Sim::new();
     let rt = sim.runtime();
     sim.block_on(async {
-        let mut sleep = rt.sleep(SECOND);
-        sleep.reset(2 * SECOND);
-        assert!(futures_lite::future::poll_once(&mut sleep).await.is_none());
+        let mut sleep = pin!(rt.sleep(SECOND));
+        sleep.as_mut().reset(2 * SECOND);
+        assert!(
+            futures_lite::future::poll_once(sleep.as_mut())
+                .await
+                .is_none()
+        );
         assert_eq!(sim.live_timers(), 1);
-        sleep.reset(3 * SECOND);
-        (&mut sleep).await;
+        sleep.as_mut().reset(3 * SECOND);
+        sleep.as_mut().await;
         assert_eq!(sim.elapsed(), 3 * SECOND);
-        sleep.reset_at(sim.now() + SECOND);
+        sleep.as_mut().reset_at(sim.now() + SECOND);
         assert!(!sleep.is_elapsed());
         sleep.await;
         assert_eq!(sim.elapsed(), 4 * SECOND);
@@ -527,4 +532,87 @@ fn a_panic_of_a_task_stays_its_own() {
         assert_eq!(error.to_string(), "task panicked: bad");
         sim.assert_empty();
     });
+}
+
+// D1
+#[test]
+fn a_deadlock_names_the_tasks_of_groups() {
+    let sim = Sim::new();
+    sim.parallelism(2);
+    let group = Group::builder(&sim.runtime())
+        .name("ingest")
+        .limit(1)
+        .build();
+    let sub = group.subgroup("db").unwrap();
+    sub.task("reader").spawn(std::future::pending::<()>());
+    let line = line!() + 1;
+    group.spawn(std::future::pending::<()>());
+    group.task("queued").spawn(async {});
+    sub.task("alone")
+        .isolated()
+        .spawn(std::future::pending::<()>());
+    let error = sim.try_block_on(group.closed()).unwrap_err();
+    assert!(!error.is_livelock());
+    let text = error.to_string();
+    for expected in [
+        &format!("a task of ingest, spawned at tests/it/sim.rs:{line}:11, waits, polled once"),
+        ", a driver of a group, polled ",
+        "\n    ingest/queued, spawned at tests/it/sim.rs:",
+        ", waits for a slot, never polled",
+        "\n    ingest/db/reader, spawned at tests/it/sim.rs:",
+        "\n    ingest/db/alone, spawned at tests/it/sim.rs:",
+        ", isolated",
+    ] {
+        assert!(text.contains(expected), "{expected} in {text}");
+    }
+    assert_eq!(text.matches("ingest/queued").count(), 1, "{text}");
+}
+
+// D1
+#[test]
+fn what_runs_for_ever_is_reported() {
+    let sim = Sim::new();
+    sim.poll_limit(1_000);
+    let rt = sim.runtime();
+    rt.spawn(async {
+        loop {
+            yield_now().await;
+        }
+    })
+    .detach();
+    let error = sim.try_block_on(std::future::pending::<()>()).unwrap_err();
+    assert!(error.is_livelock());
+    let text = error.to_string();
+    let (head, tasks) = text.split_once('\n').unwrap();
+    assert_eq!(head, "livelock at 0ns: 1000 polls, and time has not moved");
+    assert!(tasks.contains(", polled 999 times, is ready"), "{text}");
+    let text = panic_text(|| sim.run_until_idle());
+    assert!(text.starts_with("livelock at 0ns"), "{text}");
+    let text = panic_text(|| sim.advance(Duration::from_secs(1)));
+    assert!(text.starts_with("livelock at 0ns"), "{text}");
+}
+
+// D1
+#[test]
+fn what_goes_on_for_long_is_no_livelock_as_long_as_time_moves() {
+    let sim = Sim::new();
+    sim.poll_limit(1_000);
+    let rt = sim.runtime();
+    for _ in 0..3 {
+        sim.block_on(async {
+            for _ in 0..10 {
+                for _ in 0..300 {
+                    yield_now().await;
+                }
+                rt.sleep(Duration::from_nanos(1)).await;
+            }
+            for _ in 0..900 {
+                yield_now().await;
+            }
+        });
+    }
+    assert_eq!(
+        panic_text(|| sim.poll_limit(0)),
+        "a simulation that may not poll at all runs nothing"
+    );
 }

@@ -12,8 +12,8 @@ use futures_lite::{StreamExt, stream};
 use untethered::sim::{Order, Sim, drop_at_every_poll, explore_orders, yield_now};
 use untethered::stream::{
     Progress, StreamConcurrently, batch_size, batches, chunks, first, first_where, inflate,
-    map_blocking, merge, merge_all, poll_until, poll_until_none, throttle, try_inflate,
-    try_poll_until, with_progress, zip,
+    map_blocking, merge, merge_all, poll_until, poll_until_none, try_inflate, try_poll_until,
+    with_progress, zip,
 };
 use untethered::sync::{Limit, RateLimit};
 use untethered::time::{interval, timeout};
@@ -566,7 +566,7 @@ fn throttled_items_keep_the_rate_and_a_dropped_wait_uses_up_nothing() {
     sim.block_on(async {
         let feed = Feed::new();
         (0..5).for_each(|n| feed.push(n));
-        let mut items = throttle(feed.clone(), &rt, &rate);
+        let mut items = rate.throttle(&rt, feed.clone());
         assert_eq!(items.next().await, Some(0));
         assert_eq!(items.next().await, Some(1));
         assert!(timeout(&rt, SECOND / 2, items.next()).await.is_err());
@@ -624,7 +624,7 @@ fn adaptors_dropped_at_any_poll_leave_nothing() {
                 };
                 let merged = merge(source(0), merge_all([source(10), source(20)].map(Box::pin)));
                 let zipped = zip(merged, source(30)).map(|(a, _)| a);
-                let throttled = throttle(zipped, &rt, &rate);
+                let throttled = rate.throttle(&rt, zipped);
                 let batched = batches(throttled, 2).within(&rt, SECOND);
                 let jobs = batched.concurrently().limit(2).ordered().map(|list| {
                     let (held, sleep) = (counted.guard(), rt.sleep(SECOND));

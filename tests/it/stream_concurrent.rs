@@ -189,6 +189,7 @@ fn outputs_come_as_they_finish_or_in_input_order() {
     });
 }
 
+// R2
 #[test]
 fn the_limit_is_never_passed_and_always_used() {
     for seed in 1..60 {
@@ -243,6 +244,7 @@ fn the_limit_is_never_passed_and_always_used() {
 }
 
 /// The table of results that users of the Python original know, row by row.
+// R3
 #[test]
 fn results_are_those_of_the_original() {
     const LIMITS: [Option<usize>; 5] = [Some(1), Some(2), Some(3), Some(6), None];
@@ -313,6 +315,7 @@ fn results_are_those_of_the_original() {
     }
 }
 
+// R3
 #[test]
 fn everything_is_gone_before_the_error_is_seen() {
     for ordered in [false, true] {
@@ -380,6 +383,7 @@ impl fmt::Display for Inner {
 
 impl Error for Inner {}
 
+// R3
 #[test]
 fn errors_lead_to_their_source() {
     let sources = [
@@ -417,6 +421,7 @@ fn a_stream_that_fails_ends_the_run() {
     assert_eq!((running.most(), running.now()), (2, 0));
 }
 
+// R5
 #[test]
 fn the_source_is_asked_when_all_that_was_woken_is_delivered() {
     let pulled = &Cell::new(0);
@@ -467,6 +472,7 @@ fn the_source_is_asked_when_all_that_was_woken_is_delivered() {
     assert_eq!(pulled.get(), 2);
 }
 
+// R5
 #[test]
 fn a_source_that_waits_holds_up_nobody() {
     explore_orders(30, |sim| {
@@ -498,6 +504,7 @@ fn a_source_that_waits_holds_up_nobody() {
     });
 }
 
+// R1
 #[test]
 fn an_endless_source_is_dropped_with_the_stream() {
     let sim = Sim::new();
@@ -526,6 +533,7 @@ fn an_endless_source_is_dropped_with_the_stream() {
     assert_eq!(sim.live_timers(), 0);
 }
 
+// F1
 #[test]
 fn futures_that_keep_waking_themselves_hold_up_nobody() {
     let spins = &[const { Cell::new(0_usize) }; 4];
@@ -599,6 +607,7 @@ fn futures_that_keep_waking_themselves_hold_up_nobody() {
     assert!(counts.iter().all(|count| count + 12 > *most), "{counts:?}");
 }
 
+// F1
 #[test]
 fn futures_that_wake_each_other_hold_up_nobody() {
     let wakers = &[const { RefCell::new(None::<Waker>) }; 2];
@@ -626,6 +635,7 @@ fn futures_that_wake_each_other_hold_up_nobody() {
 }
 
 /// What tokio does: so many operations per poll of the task, then "not yet, poll me again".
+// F1
 #[test]
 fn a_spent_budget_of_the_host_costs_little() {
     for (n, limit) in [(20_000, 20_000), (20_000, 4096), (20_000, 64)] {
@@ -720,6 +730,7 @@ fn it_gives_way_after_so_many_in_a_row() {
     assert_eq!((seen, count.count()), (128, before + 1));
 }
 
+// R4
 #[test]
 fn a_panic_goes_on_once_the_others_are_gone() {
     let (mut futures, states) = gates::<u8>(3);
@@ -750,6 +761,7 @@ fn a_panic_goes_on_once_the_others_are_gone() {
     states[1].wake();
 }
 
+// R4
 #[test]
 fn a_panic_of_the_source_drops_what_runs() {
     let running = Running::default();
@@ -779,6 +791,7 @@ impl Drop for Bomb {
     }
 }
 
+// R4
 #[test]
 fn destructors_that_panic_leak_nobody() {
     let jobs = |running: &Running| {
@@ -917,6 +930,7 @@ fn a_hundred_thousand_at_once() {
     assert!(states.iter().all(|state| state.polls.get() == 2));
 }
 
+// R2
 #[test]
 fn in_input_order_the_limit_bounds_what_is_kept() {
     let pulled = &Cell::new(0);
@@ -961,6 +975,7 @@ fn the_size_is_known_as_far_as_can_be() {
     assert_eq!(concurrent((0_u64..).map(ready)).size_hint().1, None);
 }
 
+// R5
 #[test]
 fn for_each_runs_the_rest_while_a_value_is_handled() {
     explore_orders(20, |sim| {
@@ -995,6 +1010,7 @@ fn for_each_runs_the_rest_while_a_value_is_handled() {
     });
 }
 
+// R2
 #[test]
 fn for_each_keeps_no_more_than_the_limit() {
     let pulled = &Cell::new(0);
@@ -1012,6 +1028,7 @@ fn for_each_keeps_no_more_than_the_limit() {
     assert_eq!(pulled.get(), 5);
 }
 
+// R3
 #[test]
 fn for_each_handles_what_came_before_a_failure() {
     let sim = Sim::new();
@@ -1043,6 +1060,7 @@ fn for_each_handles_what_came_before_a_failure() {
     assert_eq!(*seen.borrow(), [0, 1, 2]);
 }
 
+// R1
 #[test]
 fn dropped_at_every_poll_nothing_stays() {
     for order in [Order::Fifo, Order::Lifo, Order::Seeded(1), Order::Seeded(2)] {

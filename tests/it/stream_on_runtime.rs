@@ -78,6 +78,28 @@ fn poll<S: Stream + Unpin>(stream: &mut S, waker: &Waker) -> Poll<Option<S::Item
     Pin::new(stream).poll_next(&mut Context::from_waker(waker))
 }
 
+// R2
+#[test]
+fn limit_and_order_may_be_set_after_the_runtime_was_chosen() {
+    let sim = Sim::new();
+    let running = Running::default();
+    let seen = running.clone();
+    let jobs = (0..9).map(move |n| {
+        let running = seen.clone();
+        async move {
+            let _in = running.start();
+            for _ in 0..(9 - n) % 4 {
+                yield_now().await;
+            }
+            n
+        }
+    });
+    let outputs = concurrent(jobs).on(&sim.runtime()).limit(3).ordered();
+    let outputs: Vec<_> = sim.block_on(outputs.into_future());
+    assert_eq!(outputs, [0, 1, 2, 3, 4, 5, 6, 7, 8]);
+    assert_eq!(running.most(), 3);
+}
+
 #[test]
 fn outputs_are_those_of_the_source_and_the_limit_holds() {
     for (threads, limit, n) in [
@@ -144,6 +166,7 @@ fn nothing_starts_before_the_first_poll() {
     drop(outputs);
 }
 
+// R2
 #[test]
 fn the_work_goes_on_while_the_consumer_is_slow_and_stops_at_the_limit() {
     for ordered in [false, true] {
@@ -179,6 +202,7 @@ fn the_work_goes_on_while_the_consumer_is_slow_and_stops_at_the_limit() {
     }
 }
 
+// R1
 #[test]
 fn dropping_it_stops_everything() {
     explore_orders(10, |sim| {
@@ -210,6 +234,7 @@ fn dropping_it_stops_everything() {
     });
 }
 
+// R3
 #[test]
 fn everything_is_gone_before_the_error_is_seen() {
     explore_orders(20, |sim| {
@@ -249,6 +274,7 @@ fn everything_is_gone_before_the_error_is_seen() {
     });
 }
 
+// R3
 #[test]
 fn an_error_of_the_source_comes_after_what_it_gave_before() {
     explore_orders(10, |sim| {
@@ -273,6 +299,7 @@ fn an_error_of_the_source_comes_after_what_it_gave_before() {
     });
 }
 
+// R4
 #[test]
 fn a_panic_goes_on_in_the_consumer_once_all_are_gone() {
     for of_source in [false, true] {
@@ -396,6 +423,7 @@ fn it_gives_way_after_so_many_in_a_row() {
     assert_eq!(wakes.count(), before + 1);
 }
 
+// R1
 #[test]
 fn dropped_at_every_poll_nothing_stays() {
     for order in [Order::Fifo, Order::Lifo, Order::Seeded(1), Order::Seeded(2)] {

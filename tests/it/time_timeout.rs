@@ -5,6 +5,8 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
+use crate::polled::Polled;
+
 use untethered::CancellationToken;
 use untethered::sim::{Order, Sim, drop_at_every_poll, explore_orders, yield_now};
 use untethered::time::{
@@ -138,19 +140,6 @@ fn a_pinned_reference_keeps_the_work() {
 }
 
 #[test]
-fn an_unpinned_future_is_taken_back() {
-    let sim = Sim::new();
-    let rt = sim.runtime();
-    sim.block_on(async {
-        let mut limited = timeout(&rt, SECOND, Box::pin(async { 5 }));
-        let work = limited.into_inner().unwrap();
-        limited = timeout(&rt, SECOND, work);
-        assert_eq!((&mut limited).await.unwrap(), 5);
-        assert!(limited.into_inner().is_none());
-    });
-}
-
-#[test]
 fn the_error_says_which_limit_it_was() {
     let sim = Sim::new();
     let rt = sim.runtime();
@@ -212,6 +201,87 @@ fn a_timeout_dropped_at_any_poll_leaves_no_timer_and_no_work() {
         });
         assert!(polls >= 6, "{polls}");
     }
+}
+
+// C2
+#[test]
+fn sleeps_and_ticks_dropped_at_any_poll_leave_no_timer() {
+    type Future = Pin<Box<dyn std::future::Future<Output = ()>>>;
+    type Make = fn(untethered::Runtime) -> Future;
+    let makes: [Make; 6] = [
+        |rt| {
+            Box::pin(async move {
+                rt.sleep(SECOND).await;
+                rt.sleep_until(rt.now() + SECOND).await;
+            })
+        },
+        |rt| {
+            Box::pin(async move {
+                let mut nap = pin!(rt.sleep(SECOND));
+                nap.as_mut().await;
+                nap.as_mut().reset(SECOND);
+                nap.as_mut().await;
+                nap.as_mut().reset_at(rt.now() + SECOND);
+                nap.await;
+            })
+        },
+        |rt| {
+            Box::pin(async move {
+                let token = CancellationToken::new();
+                assert!(!sleep_or_stop(&rt, SECOND, &token).await);
+                token.cancel("enough");
+                assert!(sleep_or_stop(&rt, SECOND, &token).await);
+            })
+        },
+        |rt| {
+            Box::pin(async move {
+                let mut ticks = interval(&rt, SECOND);
+                for _ in 0..3 {
+                    ticks.tick().await;
+                }
+                ticks.reset();
+                ticks.tick().await;
+            })
+        },
+        |rt| {
+            Box::pin(async move {
+                let deadline = rt.now() + SECOND;
+                assert!(timeout_at(&rt, deadline, pending::<()>()).await.is_err());
+                timeout_at(&rt, deadline + SECOND, rt.sleep(SECOND))
+                    .await
+                    .unwrap();
+            })
+        },
+        |rt| {
+            Box::pin(async move {
+                assert_eq!(move_on_after(&rt, SECOND, pending::<()>()).await, None);
+                assert_eq!(move_on_after(&rt, SECOND, yield_now()).await, Some(()));
+            })
+        },
+    ];
+    for make in makes {
+        for order in [Order::Fifo, Order::Lifo, Order::Seeded(7)] {
+            let polls = drop_at_every_poll(order, |sim| {
+                (make(sim.runtime()), |sim: &Sim| sim.assert_empty())
+            });
+            assert!(polls >= 2, "{polls}");
+        }
+    }
+}
+
+// T3
+#[test]
+fn a_sleep_wakes_whom_it_was_polled_for_last_however_often_it_is_polled() {
+    let sim = Sim::new();
+    let rt = sim.runtime();
+    let mut sleep = Polled::waiting(rt.sleep(SECOND));
+    assert!(sleep.poll().is_pending());
+    sleep.change_waker();
+    assert!(sleep.poll().is_pending());
+    sim.advance(SECOND);
+    assert_eq!(sleep.woken(), 1);
+    sleep.ready();
+    assert_eq!(sim.live_timers(), 0);
 }
 
 #[test]

@@ -51,6 +51,11 @@ macro_rules! always {
             a_group_may_be_dropped_by_its_own_task,
             a_grace_and_a_clean_up_have_time,
             a_stored_waker_of_a_task_that_ended_does_nothing,
+            a_member_may_close_its_group_and_is_answered_when_it_waits_for_it,
+            ten_thousand_nested_groups_are_cancelled_and_dropped,
+            a_cancel_misses_no_subgroup_and_no_task_that_comes_beside_it,
+            hooks_run_once_and_panics_in_them_destructors_and_wakers_harm_nobody,
+            a_block_dropped_half_way_ends_before_its_owner,
         );
         $crate::contract::tests!($host, panics:
             a_panic_reaches_the_handle,
@@ -71,6 +76,10 @@ macro_rules! always {
             a_thousand_pieces_of_work,
             it_does_not_hold_up_tasks,
         );
+        $crate::contract::tests!($host, pools:
+            a_pool_that_closes_with_its_owner_finishes_its_work,
+            a_pool_is_cancelled_with_its_owner_which_waits_for_what_runs,
+        );
         $crate::contract::tests!($host, sleeps:
             never_early,
             nought_and_past_are_ready_at_the_first_poll,
@@ -86,6 +95,11 @@ macro_rules! always {
             a_sleep_ends_under_any_executor,
             the_clock_never_goes_backwards,
         );
+        $crate::contract::tests!($host, mains:
+            a_future_that_borrows_runs_on_the_calling_thread,
+            what_a_block_on_runs_may_panic,
+            a_main_is_asked_to_stop_and_its_tasks_are_waited_for,
+        );
     };
 }
 
@@ -93,6 +107,7 @@ macro_rules! at_the_end {
     ($host:ty) => {
         $crate::contract::tests!($host, ends:
             live_groups_end_with_their_runtime,
+            hooks_graces_and_clean_ups_end_with_their_runtime,
             live_tasks_are_cancelled,
             what_is_spawned_later_is_cancelled,
             a_destructor_may_spawn_while_it_ends,

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use futures_lite::future::{block_on, yield_now};
-use untethered::group::Group;
+use untethered::group::{Group, OnCancel};
 use untethered::runtime::Sleep;
 use untethered::{CancellationToken, Runtime, Task};
 
@@ -165,15 +165,15 @@ pub(crate) fn an_abort_before_the_first_poll_keeps_it_from_running<H: Ends>(host
 pub(crate) fn a_sleep_does_not_panic<H: Ends>(host: H) {
     let rt = host.runtime();
     let mut cx = Context::from_waker(Waker::noop());
-    let mut poll = |sleep: &mut Sleep| Pin::new(sleep).poll(&mut cx);
-    let mut armed = rt.sleep(Duration::from_millis(50));
+    let mut poll = |sleep: &mut Pin<Box<Sleep>>| sleep.as_mut().poll(&mut cx);
+    let mut armed = Box::pin(rt.sleep(Duration::from_millis(50)));
     let _ = poll(&mut armed);
-    let mut unarmed = rt.sleep(Duration::from_millis(50));
+    let mut unarmed = Box::pin(rt.sleep(Duration::from_millis(50)));
     let over = armed.is_elapsed();
     let Some(rt) = host.end(rt) else { return };
 
     let _ = poll(&mut armed);
-    let mut later = rt.sleep(Duration::from_millis(1));
+    let mut later = Box::pin(rt.sleep(Duration::from_millis(1)));
     let _ = poll(&mut later);
     if H::REAL {
         while unarmed.deadline() > Some(rt.now()) {
@@ -235,4 +235,46 @@ pub(crate) fn live_groups_end_with_their_runtime<H: Ends>(host: H) {
     assert!(block_on(handle).unwrap_err().is_cancelled());
     assert!(block_on(parked.spawn(async {})).unwrap_err().is_cancelled());
     assert!(block_on(fresh.spawn(async {})).unwrap_err().is_cancelled());
+}
+
+// G6
+pub(crate) fn hooks_graces_and_clean_ups_end_with_their_runtime<H: Ends>(host: H) {
+    if H::HANDLE_KEEPS {
+        return;
+    }
+    let alive = Arc::new(());
+    let rt = host.runtime();
+    let group = Group::builder(&rt).build();
+    let guard = || {
+        let alive = alive.clone();
+        async move {
+            let _alive = alive;
+            pending::<()>().await;
+        }
+    };
+    let hook = group.on_closing(guard());
+    for policy in [OnCancel::Finish, OnCancel::Grace(Duration::MAX)] {
+        let (work, clean_up) = (guard(), guard());
+        let task = group.task("t").on_cancel(policy);
+        task.spawn_with(move |cx| async move {
+            cx.on_exit(clean_up);
+            cx.shield(work).await
+        });
+        group.task("alone").isolated().spawn(guard());
+    }
+    host.block_on(async {
+        for _ in 0..20 {
+            yield_now().await;
+        }
+        // Some are in their graces when the end comes.
+        group.cancel("first");
+        for _ in 0..20 {
+            yield_now().await;
+        }
+    });
+    let closed = group.closed();
+    drop(host.end(rt));
+    block_on(closed).unwrap();
+    assert!(block_on(hook).unwrap_err().is_cancelled());
+    assert_eq!(Arc::strong_count(&alive), 1);
 }

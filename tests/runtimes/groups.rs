@@ -1,16 +1,17 @@
 //! Groups, on every runtime.
 
-use std::future::pending;
+use std::future::{Future, pending};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
-use std::sync::{Arc, Mutex};
-use std::task::{Poll, Waker};
+use std::sync::{Arc, Barrier, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
-use futures_lite::future::{block_on, poll_fn, yield_now};
+use futures_lite::future::{block_on, or, poll_fn, yield_now};
 use untethered::CancellationToken;
-use untethered::group::{Group, OnCancel};
+use untethered::group::{BlockError, BoxError, Group, OnCancel, task_group};
 
 use crate::hosts::Host;
 
@@ -210,4 +211,190 @@ pub(crate) fn a_stored_waker_of_a_task_that_ended_does_nothing<H: Host>(host: H)
         assert_eq!(group.spawn(async { 1 }).await.unwrap(), 1);
         group.join().await.unwrap();
     });
+}
+
+// G11
+pub(crate) fn a_member_may_close_its_group_and_is_answered_when_it_waits_for_it<H: Host>(host: H) {
+    let group = Group::builder(&host.runtime()).build();
+    let sub = group.subgroup("sub").unwrap();
+    let (own, above) = (sub.reference(), group.reference());
+    let asked = sub.spawn(async move {
+        own.close();
+        // It would wait for itself in both.
+        let answers = [own.closed().await, above.closed().await];
+        yield_now().await;
+        answers.map(|answer| answer.is_err())
+    });
+    let below = sub.reference();
+    let waits = group.spawn(async move { below.closed().await });
+    host.block_on(async {
+        assert_eq!(asked.await.unwrap(), [true, true]);
+        assert!(waits.await.unwrap().is_ok());
+        let way_in = group.reference();
+        let canceller = group.spawn(async move {
+            way_in.cancel("by a member");
+            pending::<()>().await
+        });
+        group.closed().await.unwrap();
+        let error = canceller.await.unwrap_err();
+        assert_eq!(error.reason().unwrap().as_str(), "by a member");
+    });
+}
+
+// G9
+pub(crate) fn ten_thousand_nested_groups_are_cancelled_and_dropped<H: Host>(host: H) {
+    let alive = Arc::new(());
+    let root = Group::builder(&host.runtime()).build();
+    let mut chain = vec![root.subgroup("0").unwrap()];
+    for depth in 1..10_000 {
+        let deepest = chain.last().unwrap().subgroup(format!("{depth}")).unwrap();
+        if depth % 1_000 == 999 {
+            let guard = alive.clone();
+            deepest.spawn(async move {
+                let _guard = guard;
+                pending::<()>().await
+            });
+            drop(deepest.on_closing(async {}));
+        }
+        chain.push(deepest);
+    }
+    host.block_on(async {
+        yield_now().await;
+        root.cancel("all of it");
+        root.closed().await.unwrap();
+    });
+    assert!(chain.iter().all(Group::is_closed));
+    assert_eq!(Arc::strong_count(&alive), 1);
+    // The parents first, so that the last drop frees the whole chain.
+    drop(root);
+    chain.into_iter().for_each(drop);
+}
+
+// G9
+pub(crate) fn a_cancel_misses_no_subgroup_and_no_task_that_comes_beside_it<H: Host>(host: H) {
+    let rt = host.runtime();
+    for round in 0..1_000 {
+        let group = Group::builder(&rt).build();
+        let (way_in, start) = (group.reference(), Arc::new(Barrier::new(2)));
+        let ready = start.clone();
+        let maker = thread::spawn(move || {
+            ready.wait();
+            let handle = way_in.spawn(pending::<()>());
+            (handle, way_in.subgroup("sub").ok())
+        });
+        start.wait();
+        for _ in 0..round % 50 {
+            std::hint::spin_loop();
+        }
+        group.cancel("now");
+        let (handle, sub) = maker.join().unwrap();
+        if let Some(sub) = sub {
+            assert_eq!(sub.reason().unwrap().as_str(), "now");
+            assert!(sub.is_closed());
+        }
+        host.block_on(async {
+            assert!(handle.await.unwrap_err().is_cancelled());
+            group.closed().await.unwrap();
+        });
+    }
+}
+
+// G4 G10
+pub(crate) fn hooks_run_once_and_panics_in_them_destructors_and_wakers_harm_nobody<H: Host>(
+    host: H,
+) {
+    struct PanicsOnDrop;
+
+    impl Drop for PanicsOnDrop {
+        fn drop(&mut self) {
+            if !thread::panicking() {
+                panic!("contained");
+            }
+        }
+    }
+
+    struct PanicsOnWake;
+
+    impl Wake for PanicsOnWake {
+        fn wake(self: Arc<Self>) {
+            panic!("contained");
+        }
+    }
+
+    let rt = host.runtime().on_unobserved(|_| panic!("contained too"));
+    for round in 0..100 {
+        let group = Group::builder(&rt).build();
+        let ran = Arc::new(AtomicUsize::new(0));
+        let count = || {
+            let ran = ran.clone();
+            async move {
+                yield_now().await;
+                ran.fetch_add(1, Ordering::SeqCst);
+            }
+        };
+        let hook = group.on_closing(count());
+        drop(group.on_closing(count()));
+        drop(group.on_closing(async { panic!("contained") }));
+        group.on_closing(count()).cancel("not needed");
+        drop(group.spawn(async {
+            let _guard = PanicsOnDrop;
+            pending::<()>().await
+        }));
+        let mut closed = group.closed();
+        let waker = Waker::from(Arc::new(PanicsOnWake));
+        let poll = Pin::new(&mut closed).poll(&mut Context::from_waker(&waker));
+        assert!(poll.is_pending());
+        let way_in = group.reference();
+        let other = thread::spawn(move || way_in.cancel("one of two"));
+        if round % 2 == 0 {
+            group.close();
+        } else {
+            group.cancel("one of two");
+        }
+        other.join().unwrap();
+        host.block_on(async {
+            group.closed().await.unwrap();
+            hook.await.unwrap();
+        });
+        assert_eq!(ran.load(Ordering::SeqCst), 2, "in round {round}");
+    }
+}
+
+// G17
+pub(crate) fn a_block_dropped_half_way_ends_before_its_owner<H: Host>(host: H) {
+    let owner = Group::builder(&host.runtime()).build();
+    let drops = Arc::new(AtomicUsize::new(0));
+    host.block_on(async {
+        for turns in 0..50 {
+            let block = task_group(&owner, |group| {
+                let guards = [(); 3].map(|()| Guard(drops.clone()));
+                async move {
+                    for guard in guards {
+                        group.spawn(async move {
+                            let _guard = guard;
+                            pending::<()>().await
+                        });
+                    }
+                    pending::<Result<(), BoxError>>().await
+                }
+            });
+            let limit = async {
+                for _ in 0..turns {
+                    yield_now().await;
+                }
+                Err(BlockError::Cancelled("dropped".into()))
+            };
+            assert!(or(block, limit).await.is_err());
+        }
+        owner.join().await.unwrap();
+    });
+    assert_eq!(drops.load(Ordering::SeqCst), 150);
+}
+
+struct Guard(Arc<AtomicUsize>);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
 }

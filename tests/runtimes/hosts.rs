@@ -9,6 +9,8 @@ pub(crate) trait Host: 'static {
     const WORKERS: usize;
     /// Whether time and threads are real.
     const REAL: bool = true;
+    /// Whether its handle can run a future from outside.
+    const BLOCKS: bool = true;
 
     fn start() -> Self;
     fn runtime(&self) -> Runtime;
@@ -44,6 +46,7 @@ mod on_tokio {
 
     impl Host for CurrentThread {
         const WORKERS: usize = 1;
+        const BLOCKS: bool = false;
 
         fn start() -> Self {
             Self(Builder::new_current_thread().enable_time().build().unwrap())

@@ -7,7 +7,9 @@ mod contract;
 mod ends;
 mod groups;
 mod hosts;
+mod mains;
 mod panics;
+mod pools;
 mod sleeps;
 mod tasks;
 #[cfg(feature = "threads")]

@@ -1,7 +1,7 @@
 //! Timers.
 
 use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
@@ -19,13 +19,13 @@ const fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
-fn poll_once(sleep: &mut Sleep) -> Poll<()> {
-    Pin::new(sleep).poll(&mut Context::from_waker(Waker::noop()))
+fn poll_once(sleep: Pin<&mut Sleep>) -> Poll<()> {
+    sleep.poll(&mut Context::from_waker(Waker::noop()))
 }
 
 /// Polls inside of the runtime, and goes on.
-fn arm<H: Host>(host: &H, sleep: &mut Sleep) {
-    let poll = host.block_on(poll_fn(|cx| Poll::Ready(Pin::new(&mut *sleep).poll(cx))));
+fn arm<H: Host>(host: &H, mut sleep: Pin<&mut Sleep>) {
+    let poll = host.block_on(poll_fn(|cx| Poll::Ready(sleep.as_mut().poll(cx))));
     assert_eq!(poll, Poll::Pending);
 }
 
@@ -40,6 +40,7 @@ fn scatter(seed: u64) -> impl Iterator<Item = u64> {
     })
 }
 
+// T1
 pub(crate) fn never_early<H: Host>(host: H) {
     let rt = host.runtime();
     let tasks: Vec<_> = (0..1000)
@@ -65,17 +66,19 @@ pub(crate) fn nought_and_past_are_ready_at_the_first_poll<H: Host>(host: H) {
     let rt = host.runtime();
     let now = rt.now();
     let past = now.checked_sub(HOUR).unwrap_or(now);
-    for mut sleep in [
+    for sleep in [
         rt.sleep(Duration::ZERO),
         rt.sleep_until(now),
         rt.sleep_until(past),
     ] {
+        let mut sleep = pin!(sleep);
         assert!(!sleep.is_elapsed());
-        assert_eq!(poll_once(&mut sleep), Poll::Ready(()));
+        assert_eq!(poll_once(sleep.as_mut()), Poll::Ready(()));
         assert!(sleep.is_elapsed());
     }
 }
 
+// T1
 pub(crate) fn the_far_future_never_comes<H: Host>(host: H) {
     let rt = host.runtime();
     let now = rt.now();
@@ -90,91 +93,95 @@ pub(crate) fn the_far_future_never_comes<H: Host>(host: H) {
         .unwrap_or(last);
     assert!(rt.sleep(Duration::MAX).deadline().is_none());
     let mut sleeps = vec![
-        rt.sleep(Duration::MAX),
-        rt.sleep_until(last),
-        rt.sleep_until(last - ms(1)),
-        rt.sleep_until(last - Duration::from_secs(10)),
+        Box::pin(rt.sleep(Duration::MAX)),
+        Box::pin(rt.sleep_until(last)),
+        Box::pin(rt.sleep_until(last - ms(1))),
+        Box::pin(rt.sleep_until(last - Duration::from_secs(10))),
     ];
     for days in [1, 30, 365, 3_650, 36_500, 365_000, 1 << 30] {
-        sleeps.push(rt.sleep(24 * HOUR * days));
+        sleeps.push(Box::pin(rt.sleep(24 * HOUR * days)));
     }
     for sleep in &mut sleeps {
-        arm(&host, sleep);
+        arm(&host, sleep.as_mut());
     }
     // Nor does it keep the near future from coming.
     host.block_on(rt.sleep(ms(2)));
     for sleep in &mut sleeps {
-        assert_eq!(poll_once(sleep), Poll::Pending);
+        assert_eq!(poll_once(sleep.as_mut()), Poll::Pending);
     }
-    sleeps[0].reset(ms(1));
-    host.block_on(&mut sleeps[0]);
+    sleeps[0].as_mut().reset(ms(1));
+    host.block_on(sleeps[0].as_mut());
 }
 
 pub(crate) fn ready_at_every_poll_once_elapsed<H: Host>(host: H) {
-    let mut sleep = host.runtime().sleep(ms(1));
-    host.block_on(&mut sleep);
+    let mut sleep = pin!(host.runtime().sleep(ms(1)));
+    host.block_on(sleep.as_mut());
     for _ in 0..3 {
         assert!(sleep.is_elapsed());
-        assert_eq!(poll_once(&mut sleep), Poll::Ready(()));
+        assert_eq!(poll_once(sleep.as_mut()), Poll::Ready(()));
     }
 }
 
 /// Awaits `sleep`; it must not end before `deadline`.
-fn ends_at<H: Host>(host: &H, rt: &Runtime, sleep: &mut Sleep, deadline: Instant) {
+fn ends_at<H: Host>(host: &H, rt: &Runtime, mut sleep: Pin<&mut Sleep>, deadline: Instant) {
     assert!(!sleep.is_elapsed());
     assert_eq!(sleep.deadline(), Some(deadline));
-    host.block_on(&mut *sleep);
+    host.block_on(sleep.as_mut());
     assert!(rt.now() >= deadline);
     assert!(sleep.is_elapsed());
 }
 
 pub(crate) fn reset_before_the_first_poll<H: Host>(host: H) {
     let rt = host.runtime();
-    let mut sleep = rt.sleep(HOUR);
+    let mut sleep = pin!(rt.sleep(HOUR));
     let deadline = rt.now() + ms(3);
-    sleep.reset_at(deadline);
-    ends_at(&host, &rt, &mut sleep, deadline);
+    sleep.as_mut().reset_at(deadline);
+    ends_at(&host, &rt, sleep.as_mut(), deadline);
 }
 
+// T3
 pub(crate) fn reset_to_later_while_armed<H: Host>(host: H) {
     let rt = host.runtime();
     for _ in 0..20 {
-        let mut sleep = rt.sleep(ms(5));
+        let mut sleep = pin!(rt.sleep(ms(5)));
         // On a slow machine it may be over by now.
-        let _ = host.block_on(poll_fn(|cx| Poll::Ready(Pin::new(&mut sleep).poll(cx))));
+        let _ = host.block_on(poll_fn(|cx| Poll::Ready(sleep.as_mut().poll(cx))));
         let deadline = rt.now() + ms(10);
-        sleep.reset_at(deadline);
-        ends_at(&host, &rt, &mut sleep, deadline);
+        sleep.as_mut().reset_at(deadline);
+        ends_at(&host, &rt, sleep.as_mut(), deadline);
     }
 }
 
+// T3
 pub(crate) fn reset_to_sooner_while_armed<H: Host>(host: H) {
     let rt = host.runtime();
-    let mut sleep = rt.sleep(HOUR);
-    arm(&host, &mut sleep);
+    let mut sleep = pin!(rt.sleep(HOUR));
+    arm(&host, sleep.as_mut());
     let deadline = rt.now() + ms(3);
-    sleep.reset_at(deadline);
-    ends_at(&host, &rt, &mut sleep, deadline);
+    sleep.as_mut().reset_at(deadline);
+    ends_at(&host, &rt, sleep.as_mut(), deadline);
 
-    let mut sleep = rt.sleep(Duration::MAX);
-    arm(&host, &mut sleep);
-    sleep.reset(ms(3));
+    let mut sleep = pin!(rt.sleep(Duration::MAX));
+    arm(&host, sleep.as_mut());
+    sleep.as_mut().reset(ms(3));
     host.block_on(sleep);
 }
 
+// T3
 pub(crate) fn reset_after_it_has_elapsed<H: Host>(host: H) {
     let rt = host.runtime();
-    let mut sleep = rt.sleep(ms(1));
+    let mut sleep = pin!(rt.sleep(ms(1)));
     for _ in 0..5 {
-        host.block_on(&mut sleep);
+        host.block_on(sleep.as_mut());
         let deadline = rt.now() + ms(2);
-        sleep.reset_at(deadline);
-        ends_at(&host, &rt, &mut sleep, deadline);
-        sleep.reset(ms(1));
+        sleep.as_mut().reset_at(deadline);
+        ends_at(&host, &rt, sleep.as_mut(), deadline);
+        sleep.as_mut().reset(ms(1));
         assert!(!sleep.is_elapsed());
     }
 }
 
+// C2
 pub(crate) fn a_dropped_sleep_keeps_no_waker<H: Host>(host: H) {
     struct Counted;
 
@@ -186,9 +193,9 @@ pub(crate) fn a_dropped_sleep_keeps_no_waker<H: Host>(host: H) {
     let counted = Arc::new(Counted);
     let waker = Waker::from(counted.clone());
     let mut cx = Context::from_waker(&waker);
-    let mut sleeps: Vec<_> = (0..10_000).map(|_| rt.sleep(HOUR)).collect();
+    let mut sleeps: Vec<_> = (0..10_000).map(|_| Box::pin(rt.sleep(HOUR))).collect();
     for sleep in &mut sleeps {
-        assert!(Pin::new(sleep).poll(&mut cx).is_pending());
+        assert!(sleep.as_mut().poll(&mut cx).is_pending());
     }
     assert!(Arc::strong_count(&counted) >= 2 + sleeps.len());
     drop(sleeps);
@@ -203,25 +210,25 @@ pub(crate) fn a_sleep_may_move_between_threads<H: Host>(host: H) {
     let deadline = rt.now() + ms(5);
     let foreign = rt.clone();
     let sleep = thread::spawn(move || {
-        let mut sleep = foreign.sleep_until(deadline);
-        let _ = poll_once(&mut sleep);
+        let mut sleep = Box::pin(foreign.sleep_until(deadline));
+        let _ = poll_once(sleep.as_mut());
         sleep
     });
     let sleep = sleep.join().unwrap();
     host.block_on(sleep);
     assert!(rt.now() >= deadline);
 
-    let mut sleep = rt.sleep(HOUR);
-    arm(&host, &mut sleep);
+    let mut sleep = Box::pin(rt.sleep(HOUR));
+    arm(&host, sleep.as_mut());
     thread::spawn(move || drop(sleep)).join().unwrap();
 }
 
 pub(crate) fn a_sleep_may_move_between_tasks<H: Host>(host: H) {
     let rt = host.runtime();
     let deadline = rt.now() + ms(5);
-    let mut sleep = rt.sleep_until(deadline);
+    let mut sleep = Box::pin(rt.sleep_until(deadline));
     let first = rt.spawn(async move {
-        let _ = poll_fn(|cx| Poll::Ready(Pin::new(&mut sleep).poll(cx))).await;
+        let _ = poll_fn(|cx| Poll::Ready(sleep.as_mut().poll(cx))).await;
         (sleep,)
     });
     let (sleep,) = host.block_on(first).unwrap();

@@ -1,14 +1,18 @@
 //! What only our own threads have: a number, names, and an end.
 
 use std::cell::RefCell;
-use std::future::pending;
+use std::future::{Future, pending};
 use std::panic::catch_unwind;
-use std::sync::mpsc::{Sender, channel};
+use std::pin::Pin;
+use std::sync::mpsc::{Sender, TryRecvError, channel};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Wake, Waker};
 use std::thread;
+use std::time::Duration;
 
 use futures_lite::future::block_on;
 use untethered::CancellationToken;
-use untethered::runtime;
+use untethered::runtime::{self, Sleep};
 
 use crate::contract::without_hanging;
 
@@ -57,7 +61,7 @@ fn a_task_or_a_sleep_that_waits_does_not_keep_it() {
         let rt = runtime::threads(2);
         let (dropped, guard) = (CancellationToken::new(), CancellationToken::new());
         let guard = (dropped.clone().drop_guard(), guard);
-        let sleep = rt.sleep(std::time::Duration::MAX);
+        let sleep = rt.sleep(Duration::MAX);
         rt.spawn(async move {
             let _guard = guard;
             sleep.await;
@@ -90,6 +94,142 @@ fn the_last_handle_may_be_dropped_by_its_own_thread() {
             assert!(block_on(left).unwrap_err().is_cancelled());
             ended.recv().unwrap_err();
         }
+    });
+}
+
+/// Runs a closure on the thread that wakes it.
+struct Call<F>(F);
+
+impl<F: Fn() + Send + Sync> Wake for Call<F> {
+    fn wake(self: Arc<Self>) {
+        (self.0)();
+    }
+}
+
+/// Polls a sleep for the first time. Gives it if it has to wait.
+fn armed(sleep: Sleep, woken: impl Fn() + Send + Sync + 'static) -> Option<Pin<Box<Sleep>>> {
+    let waker = Waker::from(Arc::new(Call(woken)));
+    let mut sleep = Box::pin(sleep);
+    let poll = sleep.as_mut().poll(&mut Context::from_waker(&waker));
+    poll.is_pending().then_some(sleep)
+}
+
+const HOUR: Duration = Duration::from_secs(60 * 60);
+
+// T3
+#[test]
+fn its_timers_fire_in_the_order_of_their_deadlines() {
+    without_hanging(|| {
+        let rt = runtime::threads(1);
+        let mut ahead = Duration::from_millis(20);
+        // All have to be armed before the first is due.
+        let (sleeps, told) = loop {
+            let (tell, told) = channel();
+            let base = rt.now() + ahead;
+            // Some of the same moment, some in one slot, some slots apart, in no order.
+            let sleeps: Vec<_> = (0..2000_u32)
+                .filter_map(|index| {
+                    let late = Duration::from_micros(10) * ((index * 7919) % 1000);
+                    let tell = tell.clone();
+                    let key = (late, index);
+                    armed(rt.sleep_until(base + late), move || tell.send(key).unwrap())
+                })
+                .collect();
+            if rt.now() < base {
+                break (sleeps, told);
+            }
+            ahead *= 2;
+        };
+        let fired: Vec<_> = told.iter().take(sleeps.len()).collect();
+        assert_eq!(fired.len(), 2000);
+        assert!(fired.is_sorted());
+        for sleep in sleeps {
+            block_on(sleep);
+        }
+    });
+}
+
+// T3
+#[test]
+fn a_waker_that_panics_harms_no_other_timer() {
+    without_hanging(|| {
+        let rt = runtime::threads(1);
+        let (tell, told) = channel();
+        let soon = || rt.sleep(Duration::from_millis(1));
+        let bombs: Vec<_> = (0..100)
+            .map(|_| {
+                let tell = tell.clone();
+                armed(soon(), move || {
+                    tell.send(()).unwrap();
+                    panic!("in a waker");
+                })
+            })
+            .collect();
+        block_on(soon());
+        let armed = bombs.iter().flatten().count();
+        assert_eq!(told.iter().take(armed).count(), armed);
+        for sleep in bombs.into_iter().flatten() {
+            block_on(sleep);
+        }
+        block_on(soon());
+    });
+}
+
+// T3
+#[test]
+fn a_waker_may_use_the_timers_and_park_their_thread() {
+    without_hanging(|| {
+        let rt = runtime::threads(1);
+        let (tell, told) = channel();
+        let clock = rt.clone();
+        let first = loop {
+            let (tell, clock) = (tell.clone(), clock.clone());
+            let first = armed(rt.sleep(Duration::from_millis(1)), move || {
+                drop(armed(clock.sleep(HOUR), || {}));
+                let next = tell.clone();
+                let second = armed(clock.sleep(Duration::from_millis(1)), move || {
+                    next.send(None).unwrap();
+                });
+                tell.send(second).unwrap();
+                thread::park_timeout(Duration::from_millis(2));
+            });
+            if first.is_some() {
+                break first;
+            }
+        };
+        // Kept, or it would not fire.
+        let second = told.recv().unwrap();
+        if second.is_some() {
+            assert!(told.recv().unwrap().is_none());
+        }
+        drop((first, second));
+    });
+}
+
+#[test]
+fn the_thread_of_its_timers_ends_with_the_last_sleep() {
+    without_hanging(|| {
+        let rt = runtime::threads(1);
+        let far = armed(rt.sleep(HOUR), || {});
+        let (tell, ended) = channel();
+        let (tell_fired, fired) = channel();
+        let end = Mutex::new(Some(ThreadEnd(tell)));
+        let mut soon = armed(rt.sleep(Duration::from_millis(100)), move || {
+            let name = thread::current().name().map(str::to_owned);
+            assert_eq!(name.as_deref(), Some("untethered-timers"));
+            END.set(end.lock().unwrap().take());
+            tell_fired.send(()).unwrap();
+        })
+        .expect("a tenth of a second takes longer than to arm it");
+        drop(rt);
+        // The sleeps go on without a runtime. Polled sooner, this one would wake somebody else.
+        fired.recv().unwrap();
+        block_on(soon.as_mut());
+        soon.as_mut().reset(Duration::from_millis(1));
+        block_on(soon);
+        assert_eq!(ended.try_recv(), Err(TryRecvError::Empty));
+        drop(far);
+        ended.recv().unwrap_err();
     });
 }
 

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::panic;
-use std::pin::Pin;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
@@ -86,12 +86,12 @@ fn it_goes_by_the_paused_clock() {
         let there = thread::spawn(move || foreign.now()).join().unwrap();
         assert_eq!(there, rt.now());
 
-        let mut sleep = rt.sleep(DAY);
+        let mut sleep = Box::pin(rt.sleep(DAY));
         tokio.block_on(async {
-            let poll = poll_fn(|cx| Poll::Ready(Pin::new(&mut sleep).poll(cx))).await;
+            let poll = poll_fn(|cx| Poll::Ready(sleep.as_mut().poll(cx))).await;
             assert_eq!(poll, Poll::Pending);
             tokio::time::advance(DAY - Duration::from_millis(1)).await;
-            let poll = poll_fn(|cx| Poll::Ready(Pin::new(&mut sleep).poll(cx))).await;
+            let poll = poll_fn(|cx| Poll::Ready(sleep.as_mut().poll(cx))).await;
             assert_eq!(poll, Poll::Pending);
             tokio::time::advance(Duration::from_millis(1)).await;
             sleep.await;
@@ -148,13 +148,13 @@ fn a_runtime_that_had_gone_before_is_no_harm() {
                     .is_cancelled()
             );
             let deadline = rt.now() + Duration::from_millis(2);
-            let mut sleep = rt.sleep_until(deadline);
+            let mut sleep = Box::pin(rt.sleep_until(deadline));
             let mut cx = Context::from_waker(Waker::noop());
-            let first = Pin::new(&mut sleep).poll(&mut cx);
+            let first = sleep.as_mut().poll(&mut cx);
             while rt.now() < deadline {
                 thread::yield_now();
             }
-            assert_eq!(Pin::new(&mut sleep).poll(&mut cx), first);
+            assert_eq!(sleep.as_mut().poll(&mut cx), first);
         }
     });
 }
@@ -211,14 +211,14 @@ fn a_sleep_does_not_panic_in_the_middle_of_a_shutdown() {
                     let rt = rt.clone();
                     scope.spawn(move || {
                         let mut cx = Context::from_waker(Waker::noop());
-                        let mut sleeps: Vec<_> = (0..10).map(|_| rt.sleep(DAY)).collect();
+                        let mut sleeps: Vec<_> = (0..10).map(|_| Box::pin(rt.sleep(DAY))).collect();
                         while ended.load(Ordering::Relaxed) == 0 {
                             for sleep in &mut sleeps {
-                                assert!(Pin::new(sleep).poll(&mut cx).is_pending());
+                                assert!(sleep.as_mut().poll(&mut cx).is_pending());
                                 polls.fetch_add(1, Ordering::Relaxed);
                             }
-                            let mut fresh = rt.sleep(DAY);
-                            assert!(Pin::new(&mut fresh).poll(&mut cx).is_pending());
+                            let mut fresh = pin!(rt.sleep(DAY));
+                            assert!(fresh.as_mut().poll(&mut cx).is_pending());
                         }
                     });
                 }
@@ -249,13 +249,13 @@ fn a_waker_may_end_the_runtime_when_it_is_dropped() {
     without_hanging(|| {
         let tokio = current_thread();
         let rt = captured(&tokio);
-        let mut sleep = rt.sleep(DAY);
+        let mut sleep = Box::pin(rt.sleep(DAY));
         let owner = Waker::from(Arc::new(Owns(tokio)));
-        let poll = Pin::new(&mut sleep).poll(&mut Context::from_waker(&owner));
+        let poll = sleep.as_mut().poll(&mut Context::from_waker(&owner));
         assert_eq!(poll, Poll::Pending);
         drop(owner);
         for _ in 0..3 {
-            let poll = Pin::new(&mut sleep).poll(&mut Context::from_waker(Waker::noop()));
+            let poll = sleep.as_mut().poll(&mut Context::from_waker(Waker::noop()));
             assert_eq!(poll, Poll::Pending);
         }
         let task = rt.spawn(async {});
@@ -278,9 +278,9 @@ fn it_works_while_a_thread_ends() {
     impl Drop for AtTheEnd {
         fn drop(&mut self) {
             drop(self.0.sleep(DAY));
-            let mut armed = self.0.sleep(DAY);
+            let mut armed = pin!(self.0.sleep(DAY));
             let mut cx = Context::from_waker(Waker::noop());
-            assert!(Pin::new(&mut armed).poll(&mut cx).is_pending());
+            assert!(armed.as_mut().poll(&mut cx).is_pending());
             let task = self.0.spawn(async { 7 });
             self.1.send((self.0.now(), task)).unwrap();
         }

@@ -9,12 +9,12 @@
 //! the longest poll a run, whose 99.99th percentile is shown.
 
 use std::collections::VecDeque;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::process::exit;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use futures_lite::future::zip;
@@ -96,7 +96,8 @@ fn main() {
         }
         for capacity in [1, 128] {
             let mut variants = variants!(longest_poll(host, capacity));
-            variants.extend(longest_poll::<StdMutex>(host.clone(), capacity));
+            variants.extend(longest_poll::<Yielding>(host.clone(), capacity));
+            variants.extend(longest_poll::<Waking>(host.clone(), capacity));
             rows.row(
                 &format!("{} longest-poll {capacity}", host.name()),
                 variants,
@@ -319,41 +320,77 @@ peer!(
     |_rx| unreachable!()
 );
 
-/// What a plain lock of the standard library does, to compare the longest poll with.
-struct StdMutex;
+/// What a plain lock of the standard library does, to compare the longest poll with. Users who find
+/// nothing to do yield: nobody is ever woken.
+struct Yielding;
+
+/// The same lock, with lists of who waits, the first of whom is woken as ours are: after the lock is released.
+struct Waking;
 
 #[derive(Clone)]
-struct Plain(Arc<(Mutex<(VecDeque<u64>, usize)>, usize)>);
+struct Plain(Arc<(Mutex<PlainState>, usize)>);
+
+#[derive(Default)]
+struct PlainState {
+    items: VecDeque<u64>,
+    senders: usize,
+    pushers: VecDeque<Waker>,
+    poppers: VecDeque<Waker>,
+}
 
 struct PlainTx(Plain);
 
+impl Plain {
+    fn make(capacity: Option<usize>) -> Option<(PlainTx, Self)> {
+        let state = PlainState {
+            senders: 1,
+            ..PlainState::default()
+        };
+        let plain = Self(Arc::new((Mutex::new(state), capacity?)));
+        Some((PlainTx(plain.clone()), plain))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, PlainState> {
+        self.0.0.lock().unwrap()
+    }
+
+    fn capacity(&self) -> usize {
+        self.0.1
+    }
+}
+
 impl Clone for PlainTx {
     fn clone(&self) -> Self {
-        self.0.0.0.lock().unwrap().1 += 1;
+        self.0.lock().senders += 1;
         Self(self.0.clone())
     }
 }
 
 impl Drop for PlainTx {
     fn drop(&mut self) {
-        self.0.0.0.lock().unwrap().1 -= 1;
+        let mut state = self.0.lock();
+        state.senders -= 1;
+        if state.senders == 0 {
+            let waiting = std::mem::take(&mut state.poppers);
+            drop(state);
+            waiting.into_iter().for_each(Waker::wake);
+        }
     }
 }
 
-impl Peer for StdMutex {
+impl Peer for Yielding {
     const NAME: &'static str = "std mutex, yielding";
     type Tx = PlainTx;
     type Rx = Plain;
     fn make(capacity: Option<usize>) -> Option<(PlainTx, Plain)> {
-        let plain = Plain(Arc::new((Mutex::new((VecDeque::new(), 1)), capacity?)));
-        Some((PlainTx(plain.clone()), plain))
+        Plain::make(capacity)
     }
     async fn send(tx: &mut PlainTx, item: u64) {
         loop {
             {
-                let mut state = tx.0.0.0.lock().unwrap();
-                if state.0.len() < tx.0.0.1 {
-                    state.0.push_back(item);
+                let mut state = tx.0.lock();
+                if state.items.len() < tx.0.capacity() {
+                    state.items.push_back(item);
                     return;
                 }
             }
@@ -363,16 +400,58 @@ impl Peer for StdMutex {
     async fn receive(rx: &mut Plain) -> Option<u64> {
         loop {
             {
-                let mut state = rx.0.0.lock().unwrap();
-                if let Some(item) = state.0.pop_front() {
+                let mut state = rx.lock();
+                if let Some(item) = state.items.pop_front() {
                     return Some(item);
                 }
-                if state.1 == 0 {
+                if state.senders == 0 {
                     return None;
                 }
             }
             futures_lite::future::yield_now().await;
         }
+    }
+    fn share(rx: &Plain) -> Plain {
+        rx.clone()
+    }
+}
+
+impl Peer for Waking {
+    const NAME: &'static str = "std mutex, waking";
+    type Tx = PlainTx;
+    type Rx = Plain;
+    fn make(capacity: Option<usize>) -> Option<(PlainTx, Plain)> {
+        Plain::make(capacity)
+    }
+    fn send(tx: &mut PlainTx, item: u64) -> impl Future<Output = ()> + Send {
+        poll_fn(move |cx| {
+            let mut state = tx.0.lock();
+            if state.items.len() >= tx.0.capacity() {
+                state.pushers.push_back(cx.waker().clone());
+                return Poll::Pending;
+            }
+            state.items.push_back(item);
+            let waiting = state.poppers.pop_front();
+            drop(state);
+            waiting.into_iter().for_each(Waker::wake);
+            Poll::Ready(())
+        })
+    }
+    fn receive(rx: &mut Plain) -> impl Future<Output = Option<u64>> + Send {
+        poll_fn(move |cx| {
+            let mut state = rx.lock();
+            let Some(item) = state.items.pop_front() else {
+                if state.senders == 0 {
+                    return Poll::Ready(None);
+                }
+                state.poppers.push_back(cx.waker().clone());
+                return Poll::Pending;
+            };
+            let waiting = state.pushers.pop_front();
+            drop(state);
+            waiting.into_iter().for_each(Waker::wake);
+            Poll::Ready(Some(item))
+        })
     }
     fn share(rx: &Plain) -> Plain {
         rx.clone()

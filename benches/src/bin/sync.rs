@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::task::{Context, Wake, Waker};
 use std::time::{Duration, Instant};
 
+use governor::clock::{MonotonicClock, QuantaClock};
 use governor::{Quota, RateLimiter};
 use tokio::sync::Notify;
 use untethered::CancellationToken;
@@ -46,6 +47,7 @@ fn main() {
     for (name, variants) in [
         ("register", waits(Part::Register)),
         ("wake", waits(Part::Wake)),
+        ("wake-alone", waits(Part::WakeAlone)),
         ("drop", waits(Part::Drop)),
         ("rate", rates()),
     ] {
@@ -67,6 +69,8 @@ enum Part {
     Register,
     /// Waking all, and polling them again.
     Wake,
+    /// Waking all.
+    WakeAlone,
     /// Dropping them while they wait.
     Drop,
 }
@@ -129,6 +133,10 @@ fn time<F: Future>(part: Part, waits: Vec<F>, wake: impl FnOnce()) -> Duration {
         return start.elapsed();
     }
     start = Instant::now();
+    if part == Part::WakeAlone {
+        wake();
+        return start.elapsed();
+    }
     if part == Part::Wake {
         wake();
         for wait in &mut waits {
@@ -144,16 +152,23 @@ fn rates() -> Vec<Variant> {
     let rt = untethered::runtime::smol();
     // Never reached; short enough that starts are forgotten as fast as they come.
     let ours = RateLimit::new(1_000, Duration::from_micros(10));
-    let governor = RateLimiter::direct(Quota::per_second(NonZeroU32::MAX));
+    let quota = Quota::per_second(NonZeroU32::MAX);
+    let governor = RateLimiter::direct_with_clock(quota, MonotonicClock);
+    let counting_cycles = RateLimiter::direct_with_clock(quota, QuantaClock::default());
     vec![
         Variant::new("RateLimit", move |starts| {
             for _ in 0..starts {
                 assert!(ours.try_acquire(&rt));
             }
         }),
-        Variant::new("governor", move |starts| {
+        Variant::new("governor, the same clock", move |starts| {
             for _ in 0..starts {
                 assert!(governor.check().is_ok());
+            }
+        }),
+        Variant::new("governor, quanta", move |starts| {
+            for _ in 0..starts {
+                assert!(counting_cycles.check().is_ok());
             }
         }),
         Variant::new("the clock alone", |starts| {

@@ -2,7 +2,7 @@ use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ pub(super) async fn connect(
         .filter(|address| local.is_none_or(|local| local.is_ipv4() == address.is_ipv4()))
         .collect();
     let mut running: Vec<Attempt> = Vec::new();
-    let mut head_start = runtime.sleep(Duration::ZERO);
+    let mut head_start = pin!(runtime.sleep(Duration::ZERO));
     let mut failure = io::Error::new(io::ErrorKind::AddrNotAvailable, "no address to connect to");
     poll_fn(|cx| {
         loop {
@@ -56,12 +56,12 @@ pub(super) async fn connect(
                 }
                 return Poll::Pending;
             };
-            if !start_next && Pin::new(&mut head_start).poll(cx).is_pending() {
+            if !start_next && head_start.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }
             waiting.pop_front();
             running.push(Box::pin(attempt(SocketAddr::new(address, port), local)));
-            head_start.reset(HEAD_START);
+            head_start.as_mut().reset(HEAD_START);
         }
     })
     .await

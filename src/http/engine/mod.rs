@@ -24,7 +24,7 @@ pub use builder::EngineBuilder;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::net::IpAddr;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -121,13 +121,13 @@ impl Engine {
         let pool = self.inner.pool.clone();
         pool.close();
         async move {
-            let mut limit = pool.runtime().sleep(limit);
+            let mut limit = pin!(pool.runtime().sleep(limit));
             let mut drained = pin!(pool.drained());
             let in_time = poll_fn(|cx| {
                 if drained.as_mut().poll(cx).is_ready() {
                     return Poll::Ready(true);
                 }
-                Pin::new(&mut limit).poll(cx).map(|()| false)
+                limit.as_mut().poll(cx).map(|()| false)
             })
             .await;
             if !in_time {
@@ -168,7 +168,7 @@ impl Inner {
         }
         let lease = self.pool.enter(target.origin.clone())?;
         let mut timer =
-            deadline.map(|Deadline(deadline)| self.pool.runtime().sleep_until(deadline));
+            deadline.map(|Deadline(deadline)| Box::pin(self.pool.runtime().sleep_until(deadline)));
         let under_way = AtomicBool::new(false);
         let answer = {
             let answer = self.answer(&target, &mut request, &lease, phases.as_ref(), &under_way);
@@ -178,7 +178,8 @@ impl Inner {
                     return Poll::Ready(answer);
                 }
                 match &mut timer {
-                    Some(timer) => Pin::new(timer)
+                    Some(timer) => timer
+                        .as_mut()
                         .poll(cx)
                         .map(|()| Err(response::deadline_passed(under_way.load(Relaxed)))),
                     None => Poll::Pending,

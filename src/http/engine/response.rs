@@ -18,7 +18,7 @@ pub(super) fn hand_over(
     response: Response<Incoming>,
     connection: Box<Connection>,
     lease: Lease,
-    timer: Option<Sleep>,
+    timer: Option<Pin<Box<Sleep>>>,
 ) -> Response<Body> {
     let (mut head, incoming) = response.into_parts();
     // What hyper adds for protocol upgrades keeps no promise here.
@@ -49,7 +49,7 @@ struct ResponseBody {
     /// `None` once the connection has gone, back or for good.
     exchange: Option<(Box<Connection>, Lease)>,
     /// Ready at the request's deadline.
-    timer: Option<Sleep>,
+    timer: Option<Pin<Box<Sleep>>>,
     ambiguous: bool,
 }
 
@@ -119,7 +119,7 @@ impl HttpBody for ResponseBody {
             return Poll::Ready(frame);
         }
         if let Some(timer) = &mut this.timer {
-            ready!(Pin::new(timer).poll(cx));
+            ready!(timer.as_mut().poll(cx));
             this.give_up();
             return Poll::Ready(Some(Err(deadline_passed(true))));
         }

@@ -59,7 +59,7 @@ impl Timer {
             // A timer that is early only finds out that there is nothing to do yet. Moving it
             // whenever a request ends would cost one timer a request.
             if sleep.is_elapsed() || sleep.deadline().is_none_or(|at| first < at) {
-                sleep.reset_at(first);
+                sleep.as_mut().reset_at(first);
             }
             if sleep.as_mut().poll(cx).is_pending() {
                 return;

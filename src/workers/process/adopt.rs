@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::Value;
 use super::socket::{adopt, next_message, receive_listeners};
+use crate::runtime::block_on;
 use crate::signal::{ShutdownSignals, Signal};
 use crate::workers::body::{Role, play};
 use crate::workers::builder::Set;
@@ -122,7 +123,7 @@ fn obey(worker: &Seat, socket: &UnixStream, mut inbox: Inbox, limit: Duration) {
 /// Stops on a signal that came to this process, for one from the terminal. Later ones are for the
 /// parent, which decides when it is enough; so are those that reload.
 fn listen(worker: &Arc<Seat>, mut signals: ShutdownSignals, stop: &[Signal]) {
-    async_io::block_on(async {
+    block_on(async {
         loop {
             let signal = signals.next().await;
             if stop.contains(&signal) {

@@ -220,7 +220,7 @@ impl Drop for UnderWay {
 struct Drip {
     rt: Runtime,
     pieces: Box<dyn Iterator<Item = (Duration, &'static str)> + Send>,
-    next: Option<(Sleep, &'static str)>,
+    next: Option<(Pin<Box<Sleep>>, &'static str)>,
     _under_way: UnderWay,
 }
 
@@ -237,10 +237,10 @@ impl http_body::Body for Drip {
             let Some((delay, piece)) = this.pieces.next() else {
                 return Poll::Ready(None);
             };
-            this.next = Some((this.rt.sleep(delay), piece));
+            this.next = Some((Box::pin(this.rt.sleep(delay)), piece));
         }
         let (sleep, piece) = this.next.as_mut().unwrap();
-        ready!(Pin::new(sleep).poll(cx));
+        ready!(sleep.as_mut().poll(cx));
         let piece = Bytes::from_static(piece.as_bytes());
         this.next = None;
         Poll::Ready(Some(Ok(Frame::data(piece))))

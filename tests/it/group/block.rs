@@ -157,6 +157,7 @@ fn a_panic_of_the_body_goes_on_once_the_tasks_have_ended() {
     }
 }
 
+// G17
 #[test]
 fn a_block_dropped_half_way_is_waited_for_by_its_owner() {
     for order in [Order::Fifo, Order::Lifo, Order::Seeded(9)] {

@@ -20,6 +20,7 @@ impl fmt::Display for Oops {
 
 impl Error for Oops {}
 
+// G14
 #[test]
 fn under_report_a_failure_is_told_once_and_touches_nobody() {
     let sim = Sim::new();
@@ -135,6 +136,7 @@ fn a_panic_fails_a_group_too() {
     assert!(sim.block_on(handle).unwrap_err().is_failed());
 }
 
+// G14
 #[test]
 fn collect_keeps_so_many_and_goes_on() {
     let sim = Sim::new();
@@ -161,6 +163,7 @@ fn collect_keeps_so_many_and_goes_on() {
     );
 }
 
+// G14
 #[test]
 fn what_a_dropped_group_kept_goes_to_the_hook_of_the_runtime() {
     let sim = Sim::new();

@@ -65,6 +65,7 @@ fn no_task_outlives_closed_in_any_order() {
     });
 }
 
+// G13
 #[test]
 fn an_empty_group_closes_synchronously() {
     let sim = Sim::new();
@@ -118,6 +119,7 @@ fn join_lets_tasks_finish_and_refuses_new_ones() {
     assert!(ran.take().is_empty());
 }
 
+// G16
 #[test]
 fn members_spawn_while_the_group_drains_and_not_once_it_cancels() {
     let sim = Sim::new();
@@ -141,6 +143,11 @@ fn members_spawn_while_the_group_drains_and_not_once_it_cancels() {
     let finish = group.task("finish").on_cancel(OnCancel::Finish);
     let refused = finish.spawn_with(|cx| async move {
         cx.token().cancelled().await;
+        let ran = Log::default();
+        let seen = ran.clone();
+        let task = cx.task("late").on_cancel(OnCancel::Finish);
+        let late = task.spawn(async move { seen.add("ran") });
+        assert!(late.await.unwrap_err().is_cancelled() && ran.take().is_empty());
         let error = cx.spawn(async {}).await.unwrap_err();
         error.reason().unwrap().to_string()
     });
@@ -160,6 +167,7 @@ fn a_way_in_from_a_member_ends_with_the_last_member() {
     assert!(sim.block_on(way_in.spawn(async {})).is_err());
 }
 
+// G15
 #[test]
 fn dropping_a_handle_cancels_nothing() {
     let sim = Sim::new();
@@ -250,6 +258,7 @@ fn closing_and_closed_take_any_number_of_waiters_that_may_be_dropped() {
     assert!(pin!(group.closing()).poll(&mut cx).is_ready());
 }
 
+// G9
 #[test]
 fn ten_thousand_nested_groups_close_cancel_and_drop_without_recursion() {
     let sim = Sim::new();
@@ -280,6 +289,7 @@ fn ten_thousand_nested_groups_close_cancel_and_drop_without_recursion() {
     }
 }
 
+// G11
 #[test]
 fn a_member_that_waits_for_its_own_group_is_answered() {
     let sim = Sim::new();
@@ -301,6 +311,7 @@ fn a_member_that_waits_for_its_own_group_is_answered() {
     assert!(sim.block_on(asked).unwrap().is_ok());
 }
 
+// G11
 #[test]
 fn a_member_may_close_or_cancel_its_group() {
     let sim = Sim::new();
@@ -452,6 +463,7 @@ fn ended_leaves_the_result_in_the_handle() {
     });
 }
 
+// G17
 #[test]
 fn a_wait_for_the_end_dropped_at_any_poll_leaves_the_group_closing() {
     for order in [Order::Fifo, Order::Lifo, Order::Seeded(5)] {
@@ -470,6 +482,7 @@ fn a_wait_for_the_end_dropped_at_any_poll_leaves_the_group_closing() {
     }
 }
 
+// G10
 #[test]
 fn hooks_run_once_at_the_first_cancel_or_after_the_last_task() {
     let sim = Sim::new();
@@ -531,6 +544,7 @@ fn on_done_gets_the_outcome_unless_the_group_is_cancelled_first() {
     assert!(log.take().is_empty());
 }
 
+// G12
 #[test]
 fn a_million_spawns_leave_nothing_behind() {
     let sim = Sim::new();
@@ -553,4 +567,141 @@ fn a_million_spawns_leave_nothing_behind() {
     });
     assert_eq!(group.len(), 0);
     assert_eq!(census.alive(), 0);
+}
+
+// G10
+#[test]
+fn a_hook_is_taken_back_before_it_begins_and_stopped_after() {
+    let sim = Sim::new();
+    let rt = sim.runtime();
+    let census = Census::default();
+    let hook = |turns: usize| {
+        let alive = census.clone();
+        async move {
+            let _alive = alive;
+            for _ in 0..turns {
+                yield_now().await;
+            }
+        }
+    };
+    let group = Group::builder(&rt).build();
+    let (kept, taken, aborted) = (
+        group.on_closing(hook(0)),
+        group.on_closing(hook(0)),
+        group.on_closing(hook(0)),
+    );
+    let mut ended = pin!(taken.ended());
+    let mut cx = Context::from_waker(std::task::Waker::noop());
+    assert!(ended.as_mut().poll(&mut cx).is_pending());
+    taken.cancel("not needed");
+    taken.cancel("too late");
+    aborted.abort();
+    assert!(ended.as_mut().poll(&mut cx).is_ready());
+    assert!(taken.is_finished() && aborted.is_finished() && !kept.is_finished());
+    assert_eq!(census.alive(), 1);
+    let error = sim.block_on(taken).unwrap_err();
+    assert_eq!(error.reason().unwrap().as_str(), "not needed");
+    assert!(sim.block_on(aborted).unwrap_err().is_cancelled());
+    let mut ended = pin!(kept.ended());
+    assert!(ended.as_mut().poll(&mut cx).is_pending());
+    sim.block_on(group.join()).unwrap();
+    assert!(ended.as_mut().poll(&mut cx).is_ready());
+    assert!(sim.block_on(kept).is_ok());
+
+    // Once it runs it has the hard limit, as all that must finish, or none if it is aborted.
+    let group = Group::builder(&rt).build();
+    let slow = group.on_closing(hook(usize::MAX));
+    group.cancel("now");
+    sim.block_on(async {
+        yield_now().await;
+        yield_now().await;
+        slow.abort();
+        group.closed().await.unwrap();
+        assert!(slow.await.unwrap_err().is_cancelled());
+    });
+    assert_eq!(census.alive(), 0);
+    assert_eq!(sim.elapsed(), Duration::ZERO);
+}
+
+// G4
+#[test]
+fn a_panic_of_a_hook_goes_to_its_handle_or_the_hook_of_the_runtime() {
+    let sim = Sim::new();
+    let (rt, heard) = listening(sim.runtime());
+    let group = Group::builder(&rt).build();
+    let held = group.on_closing(async { panic!("held") });
+    drop(group.on_closing(async { panic!("dropped") }));
+    let taken = group.on_closing({
+        let guard = PanicsOnDrop("destructor");
+        async move { drop(guard) }
+    });
+    taken.cancel("not needed");
+    let ran = group.on_closing(async { 1 });
+    sim.block_on(group.join()).unwrap();
+    assert!(
+        sim.block_on::<untethered::group::Handle<()>>(held)
+            .unwrap_err()
+            .is_panic()
+    );
+    assert_eq!(sim.block_on(ran).unwrap(), 1);
+    assert!(sim.block_on(taken).unwrap_err().is_cancelled());
+    let mut heard = heard.take();
+    heard.sort();
+    assert_eq!(
+        heard,
+        [
+            "a task that nobody waits for panicked: destructor",
+            "a task that nobody waits for panicked: dropped"
+        ]
+    );
+}
+
+// G6
+#[test]
+fn a_chain_of_tasks_that_wake_the_next_when_dropped_ends_with_its_runtime() {
+    let sim = Sim::new();
+    let census = Census::default();
+    let group = Group::builder(&sim.runtime()).build();
+    let mut before = untethered::CancellationToken::new();
+    for _ in 0..50_000 {
+        let token = untethered::CancellationToken::new();
+        let (alive, guard) = (census.clone(), token.clone().drop_guard());
+        group.spawn(async move {
+            let _alive = (alive, guard);
+            before.cancelled().await;
+            pending::<()>().await
+        });
+        before = token;
+    }
+    sim.run_until_idle();
+    drop(sim);
+    assert!(group.is_closed());
+    assert_eq!(census.alive(), 0);
+}
+
+// G9
+#[test]
+fn an_abort_that_a_shield_held_off_reaches_the_group_made_inside() {
+    let sim = Sim::new();
+    let group = Group::builder(&sim.runtime()).build();
+    group
+        .task("t")
+        .on_cancel(OnCancel::Finish)
+        .spawn_with(|cx| async move {
+            let inner = cx.shield(async {
+                let inner = Group::builder(&cx).build();
+                let deaf = inner.task("deaf").on_cancel(OnCancel::Finish);
+                deaf.spawn(pending::<()>());
+                yield_now().await;
+                yield_now().await;
+                inner
+            });
+            inner.await.closed().await.unwrap();
+        });
+    sim.block_on(async {
+        yield_now().await;
+        group.abort();
+        group.closed().await.unwrap();
+    });
+    assert_eq!(sim.elapsed(), Duration::ZERO);
 }

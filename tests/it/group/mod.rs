@@ -6,14 +6,21 @@ mod context;
 mod failure;
 mod life;
 mod limit;
+mod random;
+mod same;
 mod scope;
 mod tools;
 
-use std::future::Future;
+use std::future::{Future, pending};
+use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::{Duration, Instant};
+
+use untethered::runtime::{BoxFuture, Sleeper, Spawner};
+use untethered::sim::Sim;
 
 /// What happened, in order.
 #[derive(Clone, Default)]
@@ -102,4 +109,55 @@ pub(super) fn listening(rt: untethered::Runtime) -> (untethered::Runtime, Log) {
     let sink = log.clone();
     let rt = rt.on_unobserved(move |unobserved| sink.add(unobserved.to_string()));
     (rt, log)
+}
+
+/// A runtime that is polled by hand, with a clock that is moved by hand.
+#[derive(Clone, Default)]
+pub(super) struct ByHand(Arc<Mutex<(Vec<BoxFuture<'static, ()>>, Duration)>>);
+
+impl ByHand {
+    pub(super) fn pass(&self, time: Duration) {
+        self.0.lock().unwrap().1 += time;
+    }
+
+    /// Polls each task once.
+    pub(super) fn poll(&self) {
+        let mut tasks = std::mem::take(&mut self.0.lock().unwrap().0);
+        let mut cx = Context::from_waker(Waker::noop());
+        tasks.retain_mut(|task| task.as_mut().poll(&mut cx).is_pending());
+        self.0.lock().unwrap().0.extend(tasks);
+    }
+
+    /// How many tasks it has, but for those it polls.
+    pub(super) fn tasks(&self) -> usize {
+        self.0.lock().unwrap().0.len()
+    }
+
+    /// Drops one of the tasks it polled last.
+    pub(super) fn drop_polled(&self) {
+        // Those that came meanwhile stand before them.
+        let task = self.0.lock().unwrap().0.pop();
+        drop(task);
+    }
+}
+
+impl Spawner for ByHand {
+    fn spawn(&self, task: BoxFuture<'static, ()>) {
+        self.0.lock().unwrap().0.push(task);
+    }
+
+    fn parallelism(&self) -> NonZeroUsize {
+        NonZeroUsize::new(2).unwrap()
+    }
+}
+
+impl Sleeper for ByHand {
+    fn now(&self) -> Instant {
+        static START: OnceLock<Instant> = OnceLock::new();
+        *START.get_or_init(|| Sim::new().now()) + self.0.lock().unwrap().1
+    }
+
+    fn sleep_until(&self, _deadline: Instant) -> BoxFuture<'static, ()> {
+        Box::pin(pending())
+    }
 }

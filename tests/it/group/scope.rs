@@ -95,6 +95,7 @@ fn a_task_woken_from_elsewhere_is_polled() {
     assert_eq!(sim.elapsed().as_secs(), 3);
 }
 
+// G17
 #[test]
 fn a_scope_dropped_half_way_drops_everything_once() {
     for order in [Order::Fifo, Order::Seeded(1)] {

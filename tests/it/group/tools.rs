@@ -1,17 +1,15 @@
 //! What stands beside the group: trees, resources, results as they complete.
 
 use std::future::pending;
-use std::sync::{Arc, Mutex, OnceLock};
-use std::task::{Context, Waker};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use futures_lite::StreamExt;
 use untethered::Runtime;
 use untethered::group::{Activity, Group, Life, OnCancel, Resource};
-use untethered::runtime::{BoxFuture, Sleeper, Spawner};
 use untethered::sim::{Sim, explore_orders, yield_now};
 
-use super::{Census, Log};
+use super::{ByHand, Census, Log};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -73,41 +71,6 @@ fn a_tree_names_every_live_task_and_what_it_does() {
     drop(queued);
 }
 
-/// A runtime that is polled by hand, with a clock that is moved by hand.
-#[derive(Clone, Default)]
-struct ByHand(Arc<Mutex<(Vec<BoxFuture<'static, ()>>, Duration)>>);
-
-impl ByHand {
-    fn pass(&self, time: Duration) {
-        self.0.lock().unwrap().1 += time;
-    }
-
-    /// Polls each task once.
-    fn poll(&self) {
-        let mut tasks = std::mem::take(&mut self.0.lock().unwrap().0);
-        let mut cx = Context::from_waker(Waker::noop());
-        tasks.retain_mut(|task| task.as_mut().poll(&mut cx).is_pending());
-        self.0.lock().unwrap().0.extend(tasks);
-    }
-}
-
-impl Spawner for ByHand {
-    fn spawn(&self, task: BoxFuture<'static, ()>) {
-        self.0.lock().unwrap().0.push(task);
-    }
-}
-
-impl Sleeper for ByHand {
-    fn now(&self) -> Instant {
-        static START: OnceLock<Instant> = OnceLock::new();
-        *START.get_or_init(|| Sim::new().now()) + self.0.lock().unwrap().1
-    }
-
-    fn sleep_until(&self, _deadline: Instant) -> BoxFuture<'static, ()> {
-        Box::pin(pending())
-    }
-}
-
 #[test]
 fn a_task_that_is_woken_and_not_polled_or_polled_for_long_is_named() {
     let host = ByHand::default();
@@ -135,6 +98,58 @@ fn a_task_that_is_woken_and_not_polled_or_polled_for_long_is_named() {
     assert_eq!(log.take(), ["group/slow"], "polled");
     assert!(stalled(&group).is_empty());
     assert_eq!(group.len(), 1);
+}
+
+#[test]
+fn a_hook_hears_of_tasks_that_were_not_polled_in_time_or_for_long() {
+    let host = ByHand::default();
+    let rt = Runtime::new(host.clone(), host.clone());
+    let log = Log::default();
+    let sink = log.clone();
+    let group = Group::builder(&rt)
+        .stall_after(SECOND, move |task| {
+            let since = task.stats.unwrap().since;
+            sink.add(format!(
+                "{} {} for {since:?}",
+                task.path,
+                task.activity.unwrap()
+            ));
+        })
+        .build();
+    let below = group.subgroup("below").unwrap();
+    group.task("prompt").spawn(async {});
+    let inner = host.clone();
+    below
+        .task("slow")
+        .spawn(async move { inner.pass(SECOND * 3) });
+    host.pass(SECOND);
+    host.poll();
+    host.poll();
+    // One that waits for something of its own for long does not stall.
+    group.task("waits").spawn(pending::<()>());
+    host.poll();
+    host.pass(SECOND * 9);
+    host.poll();
+    group.task("late").spawn(async {});
+    host.pass(SECOND * 2);
+    host.poll();
+    assert_eq!(
+        log.take(),
+        ["group/below/slow polled for 3s", "group/late woken for 2s"]
+    );
+
+    let (rt, heard) = super::listening(rt);
+    let group = Group::builder(&rt)
+        .stall_after(SECOND, |_| panic!("the hook"))
+        .build();
+    let handle = group.spawn(async { 1 });
+    host.pass(SECOND * 2);
+    host.poll();
+    assert!(handle.is_finished());
+    assert_eq!(
+        heard.take(),
+        ["a task that nobody waits for panicked: the hook"]
+    );
 }
 
 #[test]

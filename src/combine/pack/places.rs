@@ -1,0 +1,216 @@
+//! Places for futures, each pinned where it is.
+//!
+//! Without `unsafe` a pinned list can not be had, but a pinned struct can: one field a future.
+
+use std::future::Future;
+use std::ops::ControlFlow;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
+
+/// A fixed number of places, filled from the first on.
+pub trait Places {
+    /// What they are for.
+    type Future;
+
+    /// How many there are.
+    const CAPACITY: usize;
+
+    /// Puts in `first`, if there is one, and what `more` gives. That may be asked again after it had
+    /// nothing.
+    fn fill(first: Option<Self::Future>, more: &mut impl FnMut() -> Option<Self::Future>) -> Self;
+
+    /// Shows every place to `visit`, in order, with its index if that of the first is `first`. A
+    /// break ends it.
+    fn each(
+        self: Pin<&mut Self>,
+        first: usize,
+        visit: &mut impl FnMut(usize, Pin<&mut Option<Self::Future>>) -> ControlFlow<()>,
+    ) -> ControlFlow<()>;
+
+    /// The place `at`.
+    fn place(self: Pin<&mut Self>, at: usize) -> Pin<&mut Option<Self::Future>>;
+
+    /// Whether there is a future in the place `at`.
+    fn is_some(&self, at: usize) -> bool;
+
+    /// Drops all futures. If a destructor panics, those behind it are still there.
+    #[inline]
+    fn clear(self: Pin<&mut Self>) {
+        let _ = self.each(0, &mut |_, mut place| {
+            place.set(None);
+            ControlFlow::Continue(())
+        });
+    }
+}
+
+/// Polls all futures, in order, and tells `each` what is done.
+///
+/// `first` is the index of the first place. A future is dropped before its output is told. A break
+/// ends the poll.
+#[inline]
+pub(in crate::combine) fn poll_places<P: Places<Future: Future>>(
+    places: Pin<&mut P>,
+    cx: &mut Context<'_>,
+    first: usize,
+    each: &mut impl FnMut(usize, <P::Future as Future>::Output) -> ControlFlow<()>,
+) -> ControlFlow<()> {
+    places.each(first, &mut |index, place| {
+        poll_place(place, cx, index, each)
+    })
+}
+
+/// Polls the future in a place, if there is one.
+#[inline]
+pub(in crate::combine) fn poll_place<F: Future>(
+    mut place: Pin<&mut Option<F>>,
+    cx: &mut Context<'_>,
+    index: usize,
+    each: &mut impl FnMut(usize, F::Output) -> ControlFlow<()>,
+) -> ControlFlow<()> {
+    if let Some(future) = place.as_mut().as_pin_mut() {
+        if let Poll::Ready(output) = future.poll(cx) {
+            place.set(None);
+            return each(index, output);
+        }
+    }
+    ControlFlow::Continue(())
+}
+
+macro_rules! places {
+    ($($name:ident $capacity:literal: $first:ident $($place:ident $at:literal)*;)*) => {$(
+        pin_project! {
+            pub struct $name<F> {
+                #[pin]
+                $first: Option<F>,
+                $(#[pin] $place: Option<F>,)*
+            }
+        }
+
+        impl<F> Places for $name<F> {
+            type Future = F;
+
+            const CAPACITY: usize = $capacity;
+
+            #[inline]
+            fn fill(first: Option<F>, more: &mut impl FnMut() -> Option<F>) -> Self {
+                // The fields are filled in this order.
+                Self { $first: first.or_else(&mut *more), $($place: more(),)* }
+            }
+
+            #[inline]
+            fn each(
+                self: Pin<&mut Self>,
+                first: usize,
+                visit: &mut impl FnMut(usize, Pin<&mut Option<F>>) -> ControlFlow<()>,
+            ) -> ControlFlow<()> {
+                let this = self.project();
+                visit(first, this.$first)?;
+                $(visit(first + $at, this.$place)?;)*
+                ControlFlow::Continue(())
+            }
+
+            #[inline]
+            fn place(self: Pin<&mut Self>, at: usize) -> Pin<&mut Option<F>> {
+                let this = self.project();
+                match at {
+                    0 => this.$first,
+                    $($at => this.$place,)*
+                    _ => unreachable!("asked for within the capacity"),
+                }
+            }
+
+            #[inline]
+            fn is_some(&self, at: usize) -> bool {
+                match at {
+                    0 => self.$first.is_some(),
+                    $($at => self.$place.is_some(),)*
+                    _ => false,
+                }
+            }
+        }
+    )*};
+}
+
+places! {
+    One 1: a;
+    Two 2: a b 1;
+    Three 3: a b 1 c 2;
+    Four 4: a b 1 c 2 d 3;
+}
+
+/// Places made of fours.
+pub(super) trait Fours: Places {
+    /// The four with this number.
+    fn four(self: Pin<&mut Self>, number: usize) -> Pin<&mut Four<Self::Future>>;
+}
+
+macro_rules! fours {
+    ($($name:ident $capacity:literal: $first:ident $($four:ident $number:literal)*;)*) => {$(
+        pin_project! {
+            pub struct $name<F> {
+                #[pin]
+                $first: Four<F>,
+                $(#[pin] $four: Four<F>,)*
+            }
+        }
+
+        impl<F> Places for $name<F> {
+            type Future = F;
+
+            const CAPACITY: usize = $capacity;
+
+            #[inline]
+            fn fill(first: Option<F>, more: &mut impl FnMut() -> Option<F>) -> Self {
+                Self { $first: Four::fill(first, more), $($four: Four::fill(None, more),)* }
+            }
+
+            #[inline]
+            fn each(
+                self: Pin<&mut Self>,
+                first: usize,
+                visit: &mut impl FnMut(usize, Pin<&mut Option<F>>) -> ControlFlow<()>,
+            ) -> ControlFlow<()> {
+                let this = self.project();
+                this.$first.each(first, visit)?;
+                $(this.$four.each(first + 4 * $number, visit)?;)*
+                ControlFlow::Continue(())
+            }
+
+            fn place(self: Pin<&mut Self>, at: usize) -> Pin<&mut Option<F>> {
+                self.four(at / 4).place(at % 4)
+            }
+
+            fn is_some(&self, at: usize) -> bool {
+                match at / 4 {
+                    0 => self.$first.is_some(at % 4),
+                    $($number => self.$four.is_some(at % 4),)*
+                    _ => false,
+                }
+            }
+        }
+
+        impl<F> Fours for $name<F> {
+            #[inline]
+            fn four(self: Pin<&mut Self>, number: usize) -> Pin<&mut Four<F>> {
+                let this = self.project();
+                match number {
+                    0 => this.$first,
+                    $($number => this.$four,)*
+                    _ => unreachable!("asked for within the capacity"),
+                }
+            }
+        }
+    )*};
+}
+
+fours! {
+    Eight 8: a b 1;
+    Twelve 12: a b 1 c 2;
+    Sixteen 16: a b 1 c 2 d 3;
+    Twenty 20: a b 1 c 2 d 3 e 4;
+    TwentyFour 24: a b 1 c 2 d 3 e 4 f 5;
+    TwentyEight 28: a b 1 c 2 d 3 e 4 f 5 g 6;
+    ThirtyTwo 32: a b 1 c 2 d 3 e 4 f 5 g 6 h 7;
+}

@@ -345,7 +345,7 @@ impl<M, V> Workers<M, V> {
                 extras: Vec::new(),
                 orphan_within: Duration::from_secs(1),
                 before_start: Arc::new(|_| {}),
-                runner: Arc::new(|future| block_on(future)),
+                runner: Arc::new(block_on),
             },
             main,
             control: Control::default(),

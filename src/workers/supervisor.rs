@@ -394,7 +394,9 @@ impl Supervisor {
             Some(done) => (done.reason, done.failure),
             None => (worker.asked.clone().or(self.stop_signal(exit)), None),
         };
-        let failure = worker.failure.or(failure);
+        // It may have ended well just before it was killed.
+        let killed = worker.failure.filter(|_| !exit.success());
+        let failure = killed.or(failure);
         // Nobody asked it, not even somebody else.
         let by_itself = reason.is_none() && failure.is_none() && exit.success();
         let (index, generation) = (worker.index, worker.generation);

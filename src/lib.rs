@@ -26,6 +26,7 @@
 //! | signals as a token or a stream | [`signal::ShutdownSignals`] |
 //! | await one future from a thread | [`block_on`], [`Runtime::block_on`] |
 //! | clean-up that is awaited, after an error and a panic too | [`context`] |
+//! | serve with several processes or threads | [`workers::Workers`] |
 //! | test with virtual time | [`sim::Sim`] |
 //!
 //! # Words that mean the same everywhere
@@ -41,19 +42,13 @@
     not(all(
         feature = "http",
         feature = "memo",
-        feature = "signal",
-        feature = "sim"
+        feature = "sim",
+        feature = "workers"
     )),
     allow(rustdoc::broken_intra_doc_links)
 )]
 
-#[cfg(all(
-    doctest,
-    feature = "surf",
-    feature = "signal",
-    feature = "sim",
-    feature = "threads"
-))]
+#[cfg(all(doctest, feature = "surf", feature = "sim", feature = "workers"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
 
@@ -84,6 +79,8 @@ pub mod stream;
 pub mod sync;
 pub mod task;
 pub mod time;
+#[cfg(feature = "workers")]
+pub mod workers;
 
 pub use queue::Queue;
 #[cfg(feature = "signal")]

@@ -71,7 +71,7 @@ impl Backoff {
     }
 
     /// The same with other random numbers: for the one of that number among those that share it.
-    #[cfg(any(feature = "http", test))]
+    #[cfg(any(feature = "http", feature = "workers", test))]
     pub(crate) fn of(self, number: u64) -> Self {
         Self {
             // Far from the numbers of the retries, which are added.

@@ -402,7 +402,7 @@ fn a_hundred_thousand_signals_hang_nobody_and_reach_former_handlers() {
     assert!(program.end().success());
 }
 
-// R1
+// N1
 #[test]
 fn a_signal_stops_a_run_which_says_by_which() {
     let mut program = Program::start("run");
@@ -411,7 +411,7 @@ fn a_signal_stops_a_run_which_says_by_which() {
     assert_eq!(program.end().code(), Some(143));
 }
 
-// R2
+// N2
 #[test]
 fn a_main_cleans_up_while_later_signals_are_ignored_and_the_default_acts_after_it() {
     let mut program = Program::start("run_with");
@@ -425,7 +425,7 @@ fn a_main_cleans_up_while_later_signals_are_ignored_and_the_default_acts_after_i
     assert_eq!(program.end().signal(), Some(2));
 }
 
-// R2
+// N2
 #[test]
 fn the_default_acts_after_a_panic_of_main_too() {
     let program = Program::start("run fails");

@@ -39,7 +39,7 @@ fn left_nothing(sim: &Sim) {
     sim.assert_empty();
 }
 
-// R1
+// N1
 #[test]
 fn the_first_signal_drops_a_main_that_does_not_listen() {
     let sim = Sim::new();
@@ -74,7 +74,7 @@ fn a_value_that_is_ready_beats_the_signal() {
     assert_eq!(sim.block_on(main.main_with(|_| async { 7 })).unwrap(), 7);
 }
 
-// R2
+// N2
 #[test]
 fn the_first_signal_asks_once_clean_up_finishes_and_the_value_comes_back() {
     let sim = Sim::new();
@@ -101,7 +101,7 @@ fn the_first_signal_asks_once_clean_up_finishes_and_the_value_comes_back() {
     left_nothing(&sim);
 }
 
-// R3
+// N3
 #[test]
 fn tasks_that_main_has_left_are_cancelled_after_it_and_waited_for() {
     let sim = Sim::new();
@@ -141,7 +141,7 @@ fn tasks_that_main_has_left_are_cancelled_after_it_and_waited_for() {
     left_nothing(&sim);
 }
 
-// R3
+// N3
 #[test]
 fn tasks_are_waited_for_after_a_panic_too_and_dropped_when_their_time_is_over() {
     let sim = Sim::new();
@@ -254,7 +254,7 @@ impl Sleeper for ClockOf {
     }
 }
 
-// R3
+// N3
 #[test]
 fn failures_of_tasks_and_tasks_that_are_stuck_go_to_the_hook_of_the_runtime() {
     let sim = Sim::new();

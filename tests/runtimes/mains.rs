@@ -46,7 +46,7 @@ pub(crate) fn what_a_block_on_runs_may_panic<H: Host>(host: H) {
     assert_eq!(rt.block_on(async { 7 }), 7);
 }
 
-// R3
+// N3
 pub(crate) fn a_main_is_asked_to_stop_and_its_tasks_are_waited_for<H: Host>(host: H) {
     let rt = host.runtime();
     let (source, signals) = ShutdownSignals::manual();

@@ -78,7 +78,6 @@ fn poll<S: Stream + Unpin>(stream: &mut S, waker: &Waker) -> Poll<Option<S::Item
     Pin::new(stream).poll_next(&mut Context::from_waker(waker))
 }
 
-// R2
 #[test]
 fn limit_and_order_may_be_set_after_the_runtime_was_chosen() {
     let sim = Sim::new();
@@ -100,6 +99,7 @@ fn limit_and_order_may_be_set_after_the_runtime_was_chosen() {
     assert_eq!(running.most(), 3);
 }
 
+// R2
 #[test]
 fn outputs_are_those_of_the_source_and_the_limit_holds() {
     for (threads, limit, n) in [

@@ -469,7 +469,9 @@ fn scope_spawn(name: &'static str) -> Row {
 }
 
 async fn sum(results: impl Stream<Item = usize>) -> usize {
-    results.fold(0, |sum, value| async move { sum + value }).await
+    results
+        .fold(0, |sum, value| async move { sum + value })
+        .await
 }
 
 fn scope_cancel(name: &'static str) -> Row {

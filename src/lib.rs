@@ -56,6 +56,10 @@ struct Readme;
 #[doc = include_str!("../COMPARE.md")]
 struct Compare;
 
+#[cfg(all(doctest, feature = "memo", feature = "signal", feature = "sim"))]
+#[doc = include_str!("../FROM_PYTHON.md")]
+struct FromPython;
+
 pub mod combine;
 pub mod context;
 mod primitives;

@@ -61,6 +61,23 @@ use crate::task::{caught, discard};
 /// assert_eq!(table, [1]);
 /// # });
 /// ```
+///
+/// Two hand-overs:
+///
+/// ```compile_fail,E0382
+/// use untethered::context::{HandOverError, context};
+///
+/// # async fn twice() {
+/// let used: Result<(), HandOverError<()>> = context(
+///     async |hand_over| {
+///         hand_over.to(&mut 1).await?;
+///         hand_over.to(&mut 2).await
+///     },
+///     async |_number| Ok(()),
+/// )
+/// .await;
+/// # }
+/// ```
 pub async fn context<M, F, B, R, T, E, U, E2>(manage: M, body: B) -> Result<U, HandOverError<E2>>
 where
     M: FnOnce(HandOver<B, R>) -> F,

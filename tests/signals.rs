@@ -6,9 +6,12 @@ use std::hint::black_box;
 use std::io::{BufRead, BufReader, Lines};
 use std::os::unix::process::ExitStatusExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Barrier};
+use std::task::{Context, Wake};
 use std::thread;
 use std::time::Duration;
 
@@ -129,6 +132,16 @@ fn install_former_handler(of: Signal) {
 fn raise_here(which: Signal) {
     // SAFETY: takes a number. Has run the handler when it returns.
     unsafe { raise(which.number()) };
+}
+
+/// A waker that holds up who wakes it, from the first wait of another thread to the second.
+struct HeldUp(Barrier);
+
+impl Wake for HeldUp {
+    fn wake(self: Arc<Self>) {
+        self.0.wait();
+        self.0.wait();
+    }
 }
 
 /// Threads that allocate all the time, and raise `total` signals among them by the way.
@@ -270,6 +283,25 @@ fn plays_with_settings(role: &str) -> bool {
             });
             say("calm");
         }
+        "crowd" => {
+            say("ready");
+            let kinds = [Signal::User1, Signal::Terminate];
+            let mut signals = ShutdownSignals::listen_for(kinds).unwrap();
+            let held_up = Arc::new(HeldUp(Barrier::new(2)));
+            let waker = held_up.clone().into();
+            let token = signals.token().clone();
+            let asked = pin!(token.cancelled());
+            assert!(asked.poll(&mut Context::from_waker(&waker)).is_pending());
+            raise_here(Signal::User1);
+            held_up.0.wait();
+            for _ in 0..10_000 {
+                raise_here(Signal::User1);
+            }
+            raise_here(Signal::Terminate);
+            held_up.0.wait();
+            while block_on(signals.next()) != Signal::Terminate {}
+            say("seen");
+        }
         "run" => {
             let rt = runtime::threads(1);
             let stopped = run(&rt, async {
@@ -399,6 +431,14 @@ fn what_a_signal_did_before_it_does_again() {
 fn a_hundred_thousand_signals_hang_nobody_and_reach_former_handlers() {
     let mut program = Program::start("storm");
     program.expect("calm");
+    assert!(program.end().success());
+}
+
+// I4
+#[test]
+fn a_crowd_of_one_signal_takes_no_other_away() {
+    let mut program = Program::start("crowd");
+    program.expect("seen");
     assert!(program.end().success());
 }
 

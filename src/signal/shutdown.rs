@@ -22,7 +22,8 @@ use crate::task::{CancellationToken, discard};
 /// The first signal cancels [`token`](Self::token), the second one
 /// [`second_token`](Self::second_token), unless the [`builder`](Self::builder) was told otherwise;
 /// [`next`](Self::next) gives each as it comes. Several of these may exist at once, each sees
-/// every signal. A signal that comes while one like it is not yet seen may be merged with it.
+/// every signal. A signal that comes while one like it is not yet seen may be merged with it, but
+/// no other takes it away. Of two that come at the same moment either may be first.
 ///
 /// While one exists, its signals do not end the program. Dropping it detaches, and once the last
 /// one that listened for a signal is gone, that signal does again what it did before: by default
@@ -74,8 +75,8 @@ struct Inbox {
     waiter: Option<Waker>,
 }
 
-/// Signals kept for [`ShutdownSignals::next`]. Later ones still cancel, but are not kept: the
-/// system merges signals too.
+/// Signals kept for [`ShutdownSignals::next`]. Of later ones, which still cancel, the first of a
+/// kind is kept: the system merges signals that are alike too.
 const KEPT: usize = 64;
 
 impl ShutdownSignals {
@@ -135,7 +136,8 @@ impl ShutdownSignals {
 
     /// Waits for the next signal. As a [`Stream`] it never ends.
     ///
-    /// Of signals that nobody takes the first 64 are kept.
+    /// Of signals that nobody takes the first 64 are kept, and of those that are not among them
+    /// one each.
     ///
     /// # Cancel safety
     ///
@@ -220,7 +222,7 @@ async fn listen(mut incoming: Incoming, shared: Arc<Shared>, stop: CancellationT
 impl Shared {
     pub(super) fn deliver(&self, signal: Signal) {
         let mut inbox = self.inbox.lock();
-        if inbox.signals.len() < KEPT {
+        if inbox.signals.len() < KEPT || !inbox.signals.contains(&signal) {
             inbox.signals.push_back(signal);
         }
         let is_first = inbox.first.is_none();

@@ -13,7 +13,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use async_signal::Signals;
 use futures_core::Stream;
@@ -46,9 +46,11 @@ pub(super) fn listen(signals: &[Signal], exits: bool) -> io::Result<(Held, Incom
     if exits {
         held.exit_on_second(signals)?;
     }
+    let received = signals
+        .iter()
+        .map(|&signal| Ok((signal, Signals::new([known(signal)])?)));
     let incoming = Incoming {
-        received: Signals::new(signals.iter().map(|&signal| known(signal)))?,
-        signals: signals.to_vec(),
+        received: received.collect::<io::Result<_>>()?,
     };
     Ok((held, incoming))
 }
@@ -65,23 +67,23 @@ fn known(signal: Signal) -> async_signal::Signal {
 }
 
 pub(super) struct Incoming {
-    received: Signals,
-    signals: Vec<Signal>,
+    /// A socket for each: many of one signal fill it, and those that come then are lost.
+    received: Vec<(Signal, Signals)>,
 }
 
 impl Incoming {
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Signal>> {
-        loop {
-            let received = ready!(Pin::new(&mut self.received).poll_next(cx));
-            let received = received.expect("a stream of signals has no end")?;
-            let signal = self
-                .signals
-                .iter()
-                .find(|&&signal| known(signal) == received);
-            if let Some(&signal) = signal {
+        for index in 0..self.received.len() {
+            let (signal, received) = &mut self.received[index];
+            let signal = *signal;
+            if let Poll::Ready(came) = Pin::new(received).poll_next(cx) {
+                came.expect("a stream of signals has no end")?;
+                // The others are next, lest one that comes all the time keep them out.
+                self.received.rotate_left(index + 1);
                 return Poll::Ready(Ok(signal));
             }
         }
+        Poll::Pending
     }
 }
 

@@ -299,7 +299,8 @@ fn plays_with_settings(role: &str) -> bool {
             }
             raise_here(Signal::Terminate);
             held_up.0.wait();
-            while block_on(signals.next()) != Signal::Terminate {}
+            assert_eq!(block_on(signals.next()), Signal::User1);
+            assert_eq!(block_on(signals.next()), Signal::Terminate, "in its turn");
             say("seen");
         }
         "run" => {

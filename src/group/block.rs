@@ -14,6 +14,7 @@ use super::Group;
 use super::builder::{Builder, Parent};
 use super::failure::{BoxError, GroupError, OnFailure};
 use super::node::{CANCELLED, Node};
+use super::polled::Polled;
 use super::reference::GroupRef;
 use super::state::{SelfWait, Wait};
 use crate::task::{CancelledOwned, Reason, catch, discard};
@@ -70,8 +71,9 @@ impl<E: Send + 'static> Builder<E> {
     ///
     /// An `Err` of `body` cancels the tasks. Under a policy that keeps failures,
     /// [`OnFailure::CancelAll`] or [`OnFailure::Collect`], it is one of them, the first if it came
-    /// first; else it comes out unchanged as [`BlockError::Body`]. If the group is cancelled, by a failure, its deadline, its parent or somebody else, `body` is
-    /// dropped.
+    /// first; else it comes out unchanged as [`BlockError::Body`]. If the group is cancelled, by a
+    /// failure, its deadline, its parent or somebody else, `body` is dropped. A close does not end
+    /// it, and the parent is not closed before it is over.
     ///
     /// # Cancel safety
     ///
@@ -84,18 +86,21 @@ impl<E: Send + 'static> Builder<E> {
     /// # Panics
     ///
     /// If `body` does, with its panic, once all tasks have ended.
-    pub async fn run<B, F, T>(self, body: B) -> Result<T, BlockError<E>>
+    pub async fn run<B, F, T>(mut self, body: B) -> Result<T, BlockError<E>>
     where
         B: FnOnce(GroupRef<E>) -> F,
         F: Future<Output = Result<T, E>>,
     {
+        self.setup.has_body = true;
         let group = self.build();
         let failures = &group.door.failures;
         let node = &group.door.node;
+        let held = Held(node);
         let ended = match catch(|| body(group.reference())) {
             Ok(future) => RunBody::new(future, node).await,
             Err(payload) => Ended::Panicked(payload),
         };
+        drop(held);
         let (value, own) = match ended {
             Ended::Body(Ok(value)) => (Some(value), None),
             Ended::Body(Err(error)) => (None, failures.record_body(error, node)),
@@ -121,6 +126,15 @@ impl<E: Send + 'static> Builder<E> {
                 Err(BlockError::Cancelled(reason))
             }
         }
+    }
+}
+
+/// Keeps the parent from being closed while the body runs.
+struct Held<'a>(&'a Arc<Node>);
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.body_over();
     }
 }
 
@@ -178,13 +192,15 @@ where
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let cancelled = self.as_mut().poll_cancelled(cx).is_ready();
-        let mut body = self.project().body;
+        let this = self.project();
+        let (mut body, node) = (this.body, &*this.node);
         let Some(future) = body.as_mut().as_pin_mut() else {
             unreachable!("it is awaited once");
         };
         let ended = if cancelled {
             None
         } else {
+            let _polled = Polled::enter_body(node);
             match catch(|| future.poll(cx)) {
                 Ok(Poll::Ready(result)) => Some(Ended::Body(result)),
                 Err(payload) => Some(Ended::Panicked(payload)),

@@ -133,7 +133,7 @@ impl<E: Send + 'static> sealed::Origin for Context<E> {
 #[must_use = "a builder does nothing before build() or run()"]
 pub struct Builder<E = BoxError> {
     start: Start<E>,
-    setup: Setup,
+    pub(super) setup: Setup,
     deadline: Option<Duration>,
 }
 
@@ -148,6 +148,7 @@ impl<E: Send + 'static> Builder<E> {
             observed: start.observed,
             stall: start.stall.clone(),
             shield: None,
+            has_body: false,
         };
         Self {
             start,

@@ -137,34 +137,59 @@ impl Node {
             while let Some(waker) = state.closed.serve_first() {
                 wakers.extend(waker);
             }
-            let deadline = state.deadline.take();
-            let tally = state.tally.clone();
+            let body_runs = state.body_runs;
             drop(state);
             wakers.wake();
-            drop(deadline);
-            let Some(Parent { node: above, key }) = &node.parent else {
-                return;
-            };
-            let above = above.clone();
-            let mut state = above.state.lock();
-            if let Some(&key) = key.get() {
-                state.subgroups.remove(key);
-            }
-            if state.subgroups.is_empty() && state.subgroups.capacity() > KEPT {
-                state.subgroups = Slab::new();
-            }
-            state.tally.add(&tally);
-            state.holds -= 1;
-            let left = state.is_busy();
-            drop(state);
-            if left {
+            if body_runs {
+                // Which may be cancelled yet, and leaves when it is over.
                 return;
             }
-            if above.parent.is_none() {
-                above.executor().last_child_gone();
+            match node.leave() {
+                Some(above) => node = above,
+                None => return,
             }
-            node = above;
         }
+    }
+
+    /// The body of a block is over: nothing but tasks keeps the group any more.
+    pub(super) fn body_over(self: &Arc<Self>) {
+        let mut state = self.state.lock();
+        state.body_runs = false;
+        let closed = self.is_closed();
+        drop(state);
+        if closed {
+            if let Some(above) = self.leave() {
+                above.settle();
+            }
+        }
+    }
+
+    /// Takes a closed group off the one above, once. Gives that one if nothing is left in it.
+    fn leave(&self) -> Option<Arc<Self>> {
+        let mut state = self.state.lock();
+        let deadline = state.deadline.take();
+        let tally = state.tally.clone();
+        drop(state);
+        drop(deadline);
+        let Parent { node: above, key } = self.parent.as_ref()?;
+        let mut state = above.state.lock();
+        if let Some(&key) = key.get() {
+            state.subgroups.remove(key);
+        }
+        if state.subgroups.is_empty() && state.subgroups.capacity() > KEPT {
+            state.subgroups = Slab::new();
+        }
+        state.tally.add(&tally);
+        state.holds -= 1;
+        let left = state.is_busy();
+        drop(state);
+        if left {
+            return None;
+        }
+        if above.parent.is_none() {
+            above.executor().last_child_gone();
+        }
+        Some(above.clone())
     }
 
     /// Waits until the group closes, or with `closed` until it is closed.

@@ -362,7 +362,7 @@ where
                     _ => Some(at),
                 };
                 // Drops need no more than one look, and must not run what never ran.
-                if !*this.polled && wait.is_zero() {
+                if !*this.polled && (stop.hard || member.on_cancel == OnCancel::Drop) {
                     return Poll::Ready(member.stopped(stop));
                 }
             }

@@ -292,8 +292,8 @@ impl<E: Send + 'static> Group<E> {
     ///
     /// # Errors
     ///
-    /// [`SelfWait`] if a task of the group awaits it, as that would never end. Only a task that
-    /// polls this future itself is noticed.
+    /// [`SelfWait`] if a task of the group, or the body of a block below it, awaits it, as that
+    /// would never end. Only one that polls this future itself is noticed.
     pub fn closed(&self) -> Closed {
         Closed(Wait::new(&self.door.node, true))
     }

@@ -62,6 +62,8 @@ pub(super) struct Setup {
     pub(super) stall: Option<Stall>,
     /// The task in whose shield the group was made.
     pub(super) shield: Option<Weak<Member>>,
+    /// Whether it is a block, with a body.
+    pub(super) has_body: bool,
 }
 
 pub(super) struct Parent {
@@ -75,6 +77,8 @@ pub(super) struct State {
     pub(super) spawned: u64,
     /// Whatever else keeps the group from being closed.
     pub(super) holds: usize,
+    /// The body of the block runs: the group above waits for that too.
+    pub(super) body_runs: bool,
     pub(super) subgroups: Slab<Weak<Node>>,
     /// How many children are to be stopped one by one.
     pub(super) stops: usize,
@@ -169,13 +173,13 @@ impl Node {
         Self {
             flags: AtomicUsize::new(0),
             runs_on,
-            setup,
             parent,
             reason: OnceLock::new(),
             state: SpinLock::new(State {
                 children: Slab::new(),
                 spawned: 0,
                 holds: 0,
+                body_runs: setup.has_body,
                 subgroups: Slab::new(),
                 stops: 0,
                 token: None,
@@ -185,6 +189,7 @@ impl Node {
                 tally: Tally::default(),
                 deadline: None,
             }),
+            setup,
         }
     }
 
@@ -456,7 +461,7 @@ impl Node {
     /// Cancels the group when `task` says so; ends with the group.
     pub(super) fn set_deadline(&self, task: Task<()>) {
         let mut state = self.state.lock();
-        if self.is_closed() {
+        if self.is_closed() && !state.body_runs {
             drop(state);
             drop(task);
         } else {

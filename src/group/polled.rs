@@ -31,6 +31,15 @@ impl Polled {
     }
 }
 
+impl Polled {
+    /// As [`enter`](Self::enter), for the body of the block `node`: it belongs to the group above,
+    /// which waits for it, unless a task polls it, which waits for it too.
+    pub(super) fn enter_body(node: &Node) -> Option<Self> {
+        let above = node.parent.as_ref()?;
+        polled_here().is_none().then(|| Self::enter(&above.node))
+    }
+}
+
 impl Drop for Polled {
     fn drop(&mut self) {
         POLLED.try_with(|polled| polled.set(self.outer)).ok();

@@ -85,7 +85,7 @@ impl fmt::Debug for Closed {
     }
 }
 
-/// A task waited for the end of the group that waits for the end of that task.
+/// A task, or the body of a block, waited for the end of a group that waits for its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SelfWait(());
 

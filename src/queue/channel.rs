@@ -247,16 +247,15 @@ impl<T> Channel<T> {
         }
     }
 
-    /// Gives up the place of a push, and its item with it if that was not pushed.
-    pub(super) fn leave_push(&self, ticket: Ticket) {
+    /// Gives up the place of a push. Gives its item if that was not pushed.
+    pub(super) fn leave_push(&self, ticket: Ticket) -> Option<T> {
         if self.signs.is_let_in(ticket) {
-            return;
+            return None;
         }
         let left = self.state.lock().pushers.remove(ticket);
-        if let Some(Pushing { waker, item }) = left {
-            discard(waker);
-            drop(item);
-        }
+        let Pushing { waker, item } = left?;
+        discard(waker);
+        Some(item)
     }
 
     /// Pops an item, if there is one, and lets `more` look at it and at what else is stored.

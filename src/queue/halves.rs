@@ -149,8 +149,10 @@ impl<T> Clone for Sender<T> {
 impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
         // Its place first: what it holds there must not keep the queue from ending.
-        self.pusher.leave();
+        let item = self.pusher.leave();
         self.pusher.channel.remove_handle(Kind::Sender);
+        // Last, as its destructor may panic.
+        drop(item);
     }
 }
 

@@ -52,7 +52,7 @@ impl<T> Unpin for Push<'_, T> {}
 impl<T> Drop for Push<'_, T> {
     fn drop(&mut self) {
         if let Some(ticket) = self.place.take() {
-            self.channel.leave_push(ticket);
+            drop(self.channel.leave_push(ticket));
         }
     }
 }

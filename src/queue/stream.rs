@@ -63,8 +63,9 @@ impl<T> fmt::Debug for QueueStream<T> {
 
 /// Pushes into a [`Queue`].
 ///
-/// While the queue is full it keeps one item in the line of those who push; flushing waits until that
-/// is inside, and so does closing the sink, which leaves the queue open. It is a handle of the queue, as a clone is.
+/// While the queue is full it keeps one item in the line of those who push; flushing waits until
+/// that is inside, and so does closing the sink, which leaves the queue open. It is a handle of the
+/// queue, as a clone is.
 ///
 /// # Examples
 ///
@@ -184,15 +185,15 @@ impl<T> Pusher<T> {
         self.channel.poll_push(&mut None, &mut self.place, cx)
     }
 
-    pub(super) fn leave(&mut self) {
-        if let Some(ticket) = self.place.take() {
-            self.channel.leave_push(ticket);
-        }
+    /// Gives the item that found no room.
+    pub(super) fn leave(&mut self) -> Option<T> {
+        let ticket = self.place.take()?;
+        self.channel.leave_push(ticket)
     }
 }
 
 impl<T> Drop for Pusher<T> {
     fn drop(&mut self) {
-        self.leave();
+        drop(self.leave());
     }
 }

@@ -480,6 +480,19 @@ fn a_destructor_that_panics_leaves_the_queue_in_use() {
     assert_eq!(queue.len(), 1);
 }
 
+// Q7
+#[test]
+fn a_sender_whose_item_panics_when_dropped_closes_the_queue_all_the_same() {
+    let queue = Queue::bounded(1);
+    let (mut sender, receiver) = (queue.sender(), queue.receiver());
+    drop(queue);
+    sender.try_push(OnDrop::new(|| ())).ok().unwrap();
+    let bomb = OnDrop::new(|| panic!("a destructor that panics"));
+    sender.start_send_unpin(bomb).ok().unwrap();
+    assert!(catch_unwind(AssertUnwindSafe(|| drop(sender))).is_err());
+    assert!(receiver.is_closed());
+}
+
 #[test]
 fn several_streams_share_the_items() {
     let queue = Queue::unbounded();

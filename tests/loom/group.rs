@@ -13,7 +13,7 @@ use loom::future::block_on;
 use loom::sync::Mutex;
 use loom::thread;
 use untethered::Runtime;
-use untethered::group::{Group, Handle, OnCancel};
+use untethered::group::{Group, Handle, OnCancel, task_group};
 use untethered::runtime::{BoxFuture, Sleeper, Spawner};
 
 /// Keeps its tasks until [`run`](Self::run).
@@ -187,6 +187,26 @@ fn the_end_of_the_last_task_of_a_subgroup_beside_the_close_of_its_parent_closes_
         group.close();
         runner.join().unwrap();
         assert!(sub.is_closed() && group.is_closed());
+    });
+}
+
+// G17
+#[test]
+fn the_end_of_the_body_of_a_block_beside_the_close_of_its_parent_closes_both() {
+    model(|| {
+        let (_hand, rt) = Hand::new();
+        let group = Group::builder(&rt).build();
+        let owner = group.reference();
+        let block = thread::spawn(move || {
+            let body = task_group(&owner, |_| async { Ok(5) });
+            match block_on(body) {
+                Ok(value) => assert_eq!(value, 5),
+                Err(error) => assert!(error.is_cancelled(), "refused"),
+            }
+        });
+        group.close();
+        block.join().unwrap();
+        assert!(group.is_closed());
     });
 }
 

@@ -259,27 +259,95 @@ fn a_dropped_cancel_all_leaves_its_requests_in_force() {
     });
 }
 
+// G17
 #[test]
 fn a_body_outlasts_the_close_of_its_group_and_is_dropped_by_a_cancel() {
+    for with_task in [true, false] {
+        let sim = Sim::new();
+        let parent = Group::builder(&sim.runtime()).build();
+        let log = Log::default();
+        let held = log.on_drop("body");
+        let block = Group::builder(&parent).run(move |group| async move {
+            let _held = held;
+            if with_task {
+                group.spawn(pending::<()>());
+            }
+            pending::<Result<(), BoxError>>().await
+        });
+        sim.block_on(async {
+            let mut block = pin!(block);
+            assert!(poll_once(block.as_mut()).await.is_none());
+            parent.close();
+            assert!(poll_once(block.as_mut()).await.is_none());
+            assert!(log.take().is_empty(), "a close does not end the body");
+            assert!(!parent.is_closed());
+            parent.cancel("enough");
+            assert!(!parent.is_closed());
+            let error = block.await.unwrap_err();
+            assert_eq!(error.to_string(), "the block was cancelled: enough");
+        });
+        assert_eq!(log.take(), ["body"]);
+        assert!(parent.is_closed());
+    }
+}
+
+// G17
+#[test]
+fn a_parent_that_closes_is_closed_when_the_body_has_ended_or_was_dropped() {
+    for drop_it in [false, true] {
+        let sim = Sim::new();
+        let parent = Group::builder(&sim.runtime()).build();
+        let log = Log::default();
+        let held = log.on_drop("body");
+        let mut block = Box::pin(task_group(&parent, |_| async move {
+            let _held = held;
+            yield_now().await;
+            Ok(3)
+        }));
+        sim.block_on(async {
+            assert!(poll_once(&mut block).await.is_none());
+            parent.close();
+            assert!(!parent.is_closed());
+            if drop_it {
+                drop(block);
+            } else {
+                assert_eq!(block.await.unwrap(), 3);
+            }
+        });
+        assert_eq!(log.take(), ["body"]);
+        assert!(parent.is_closed());
+    }
+}
+
+#[test]
+fn a_deadline_reaches_a_body_without_tasks_whose_group_closed() {
     let sim = Sim::new();
-    let parent = Group::builder(&sim.runtime()).build();
-    let log = Log::default();
-    let held = log.on_drop("body");
-    let block = Group::builder(&parent).run(move |group| async move {
-        let _held = held;
-        // Or the group would have ended when it closes.
-        group.spawn(pending::<()>());
+    let block = Group::builder(&sim.runtime()).deadline(SECOND);
+    let result = sim.block_on(block.run(|group| async move {
+        group.close();
         pending::<Result<(), BoxError>>().await
-    });
-    sim.block_on(async {
-        let mut block = pin!(block);
-        assert!(poll_once(block.as_mut()).await.is_none());
-        parent.close();
-        assert!(poll_once(block.as_mut()).await.is_none());
-        assert!(log.take().is_empty(), "a close does not end the body");
-        parent.cancel("enough");
-        let error = block.await.unwrap_err();
-        assert_eq!(error.to_string(), "the block was cancelled: enough");
-    });
-    assert_eq!(log.take(), ["body"]);
+    }));
+    assert_eq!(
+        result.unwrap_err().to_string(),
+        "the block was cancelled: deadline"
+    );
+    assert_eq!(sim.elapsed(), SECOND);
+}
+
+#[test]
+fn a_body_may_wait_for_its_tasks_and_is_told_that_its_parent_waits_for_it() {
+    let sim = Sim::new();
+    let rt = sim.runtime();
+    let parent = Group::builder(&rt).build();
+    let above = parent.reference();
+    let result = sim.block_on(task_group(&parent, |group| async move {
+        let done = group.spawn(async move { rt.sleep(SECOND).await });
+        above.close();
+        assert!(above.closed().await.is_err(), "it would never end");
+        group.closed().await.unwrap();
+        assert!(done.is_finished());
+        Ok(())
+    }));
+    result.unwrap();
+    assert!(parent.is_closed());
 }

@@ -88,6 +88,7 @@ fn cancelled_before_the_first_poll_only_those_with_a_grace_run() {
     for (name, policy) in [
         ("drop", OnCancel::Drop),
         ("grace", OnCancel::Grace(SECOND)),
+        ("none", OnCancel::Grace(Duration::ZERO)),
         ("finish", OnCancel::Finish),
     ] {
         let log = log.clone();
@@ -105,7 +106,10 @@ fn cancelled_before_the_first_poll_only_those_with_a_grace_run() {
     sim.block_on(group.closed()).unwrap();
     let mut log = log.take();
     log.sort();
-    assert_eq!(log, ["finish", "gone", "gone", "gone", "grace"]);
+    assert_eq!(
+        log,
+        ["finish", "gone", "gone", "gone", "gone", "grace", "none"]
+    );
     assert_eq!(sim.elapsed(), Duration::ZERO);
 }
 

@@ -480,6 +480,29 @@ fn merged_streams_take_turns_and_give_way() {
     assert_eq!((in_a_row, wakes.count()), (128, 2));
 }
 
+// F1
+#[test]
+fn streams_that_always_have_an_item_give_way() {
+    fn in_a_row(stream: impl Stream) -> (usize, usize) {
+        let (wakes, waker) = Wakes::new();
+        let mut cx = Context::from_waker(&waker);
+        let mut stream = pin!(stream);
+        let mut items = || {
+            (0..1000)
+                .take_while(|_| stream.as_mut().poll_next(&mut cx).is_ready())
+                .count()
+        };
+        let first = items();
+        assert_eq!(items(), first, "it goes on after that");
+        (first, wakes.count())
+    }
+    let pairs = zip(stream::repeat(1), stream::repeat(2));
+    assert_eq!(in_a_row(pairs), (128, 2));
+    assert_eq!(in_a_row(poll_until(|| ready(1), 2)), (128, 2));
+    assert_eq!(in_a_row(poll_until_none(|| ready(Some(1)))), (128, 2));
+    assert_eq!(in_a_row(batches(stream::repeat(1), 2)), (64, 2));
+}
+
 #[test]
 fn merged_streams_give_everything_in_any_order() {
     explore_orders(40, |sim| {

@@ -296,6 +296,10 @@ fn an_object_comes_when_all_its_parts_are_done() {
         let start = rt.now();
         let error = try_inflate(["b", "c", "a"], parts).await.unwrap_err();
         assert_eq!((error.into_task(), rt.now() - start), (1, SECOND));
+        // An object that comes late holds up nobody.
+        let objects = spaced(&rt, 0, 3, SECOND).map(|n| ["a", "b", "c"][n as usize]);
+        let inflated = objects.concurrently().limit(9).inflate(parts).await;
+        assert_eq!(inflated, expected);
         let fine = try_inflate(["b", "c"], parts).ordered().await.unwrap();
         assert_eq!(fine, [("b", vec![3]), ("c", vec![])]);
 

@@ -109,7 +109,8 @@ macro_rules! steps {
             /// dropped before.
             ///
             /// There is a place for every future that the input says it has, so that arrays,
-            /// vectors and the like always give as many as they had.
+            /// vectors and the like always give as many as they had. Of an input that does not
+            /// say how many it has at most, the list ends with the last that is done.
             ///
             /// # Examples
             ///
@@ -312,7 +313,7 @@ pin_project! {
         outputs: Option<AsCompleted<I>>,
         values: Vec<Option<T>>,
         limit: NonZeroUsize,
-        // How many futures the input said it has.
+        // How many futures the input said it has; nought if it set no bound.
         expected: usize,
     }
 }
@@ -327,8 +328,10 @@ where
 {
     fn new<Kind>(entrants: impl IntoEntrants<Kind, Entrants = I, Future = I::Item>) -> Self {
         let outputs = as_completed(entrants);
+        let (least, most) = outputs.size_hint();
         Self {
-            expected: outputs.size_hint().0,
+            // An endless input says that it has as many as can be counted.
+            expected: most.map_or(0, |_| least),
             outputs: Some(outputs),
             values: Vec::new(),
             limit: NonZeroUsize::MAX,

@@ -89,7 +89,13 @@ impl<R: Racers> Race<R> {
     /// Asks the losers to stop before they are dropped, and waits for them for at most `length`.
     ///
     /// They are asked by `token`, with which they were made. It is cancelled here, so it must be
-    /// for this race alone: a child token of what they listen to otherwise.
+    /// for this race alone: of a token that others listen to as well, say one that stops the
+    /// program, take a [`child_token`](CancellationToken::child_token). One that does not listen
+    /// runs on until the time is over, and is dropped then.
+    ///
+    /// The futures stay what they are without a grace: of any form and any type, and no closures
+    /// that are given a token each. So this can be added to a race that is there, and a future
+    /// can hand the token on to what it calls.
     ///
     /// An output that has come is dropped with the race if the race is dropped in the meantime.
     ///
@@ -103,7 +109,8 @@ impl<R: Racers> Race<R> {
     ///
     /// let sim = Sim::new();
     /// let rt = sim.runtime();
-    /// let token = CancellationToken::new();
+    /// let program = CancellationToken::new();
+    /// let token = program.child_token();
     /// let fetch = |seconds| {
     ///     let (rt, token) = (rt.clone(), token.clone());
     ///     async move {
@@ -116,6 +123,7 @@ impl<R: Racers> Race<R> {
     /// let race = race([fetch(60), fetch(3)]).grace(&rt, Duration::from_secs(10), &token);
     /// let (index, ()) = sim.block_on(race);
     /// assert_eq!((index, sim.elapsed().as_secs()), (1, 4));
+    /// assert!(!program.is_cancelled());
     /// ```
     pub fn grace(mut self, rt: &Runtime, length: Duration, token: &CancellationToken) -> Self {
         self.grace = Some(Box::new(Grace::new(rt, length, token)));
@@ -324,7 +332,8 @@ where
             self.as_mut().start(cx, &mut wins);
         } else if poll_places(this.pair.as_mut(), cx, 0, &mut wins).is_continue() {
             if let Some(rest) = this.rest {
-                let first = if this.pair.is_some(0) { 2 } else { 0 };
+                // Nobody has won, so all that were put there are still there.
+                let first = (0..2).filter(|&at| this.pair.is_some(at)).count();
                 rest.poll(cx, |at, output| wins(first + at, output));
             }
         }

@@ -10,7 +10,8 @@ use pin_project_lite::pin_project;
 
 use super::map_blocking::Calls;
 use super::{
-    Blocking, Concurrent, ConcurrentError, FromStream, concurrent, from_stream, try_concurrent,
+    Blocking, Concurrent, ConcurrentError, FromStream, Inflate, concurrent, from_stream,
+    try_concurrent,
 };
 use crate::runtime::Runtime;
 
@@ -52,10 +53,11 @@ impl<S: Stream + ?Sized> StreamConcurrently for S {}
 /// |---|---|
 /// | [`map`](Self::map) | a [`Concurrent`] of what a future makes of each item |
 /// | [`filter_map`](Self::filter_map), [`filter`](Self::filter) | a stream of what is left |
+/// | [`inflate`](Self::inflate) | a `Concurrent` of the items with what several futures make of each |
 /// | [`map_blocking`](Self::map_blocking) | the same as `map`, with closures that may block |
 /// | [`for_each`](Self::for_each), [`try_for_each`](Self::try_for_each) | a future of the end |
 ///
-/// **The first four work only while they are polled**, as [`Concurrent`] says: in a loop that
+/// **All but the last two work only while they are polled**, as [`Concurrent`] says: in a loop that
 /// awaits something slow between two items they stand still. The `for_each` forms do all of the
 /// work inside, and so does awaiting a [`Concurrent`].
 ///
@@ -152,6 +154,31 @@ impl<S: Stream> Concurrently<S> {
         FilterMap {
             outputs: self.start(|stream| Filtered { stream, f }),
         }
+    }
+
+    /// Each item once all of the futures that `parts` makes of it are done, with what they gave.
+    ///
+    /// As [`inflate`](super::inflate), for a stream.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use futures_lite::stream;
+    /// use untethered::stream::StreamConcurrently;
+    ///
+    /// # futures_lite::future::block_on(async {
+    /// let words = stream::iter(["ab", "c"]).concurrently().ordered();
+    /// let words = words.inflate(|word| word.chars().map(async |letter| letter as u32)).await;
+    /// assert_eq!(words, [("ab", vec![97, 98]), ("c", vec![99])]);
+    /// # });
+    /// ```
+    pub fn inflate<P, J>(self, parts: P) -> Concurrent<FromStream<Inflate<S, P>>>
+    where
+        P: FnMut(&S::Item) -> J,
+        J: IntoIterator,
+        J::Item: IntoFuture,
+    {
+        self.start(|objects| Inflate { objects, parts })
     }
 
     /// What `f` makes of each item, on threads of the runtime where it may block.

@@ -10,7 +10,7 @@ use super::{Mode, Source};
 use crate::primitives::Mutex;
 use crate::set::{Set, Turn};
 use crate::sync::wake_all;
-use crate::task::catch_drop;
+use crate::task::discard;
 
 /// Where the drivers of one stream and its consumer meet.
 pub(super) struct Hub<S: Source, M: Mode<S>> {
@@ -97,6 +97,8 @@ impl<S: Source, M: Mode<S>> Hub<S, M> {
         values: &mut VecDeque<(usize, M::Value)>,
         cx: Option<&Context<'_>>,
     ) -> Delivery<M::Failure> {
+        // Wakers are cloned and dropped outside the lock.
+        let waker = cx.map(|cx| cx.waker().clone());
         let mut state = self.state.lock();
         // Only where there was none have drivers waited for room.
         let full = state.pulled - state.delivered >= self.limit.get();
@@ -110,55 +112,72 @@ impl<S: Source, M: Mode<S>> Hub<S, M> {
             failure: state.failure.take(),
             last: state.working == 0 || state.stopped,
         };
-        let old = match cx {
-            Some(cx) if values.is_empty() && !delivery.last => {
-                state.consumer.replace(cx.waker().clone())
-            }
-            _ => state.consumer.take(),
-        };
+        let waits = values.is_empty() && !delivery.last;
+        let (waker, unused) = if waits { (waker, None) } else { (None, waker) };
+        let old = mem::replace(&mut state.consumer, waker);
         drop(state);
-        catch_drop(old).ok();
+        discard(old);
+        discard(unused);
         wake_all(hungry);
         delivery
     }
 
     /// For driver `id`, which has `places` free: the source, if it is to be asked.
     fn lease(&self, id: usize, places: usize, cx: &Context<'_>) -> Grant<S> {
-        let mut state = self.state.lock();
-        let out = state.pulled - state.delivered;
-        let room = (self.limit.get() - out).min(places).min(PULL);
-        let mut old = state.hungry[id].take();
-        let grant = match mem::replace(&mut state.source, Lease::Away) {
-            _ if state.stopped => Grant::Ended,
-            Lease::Here(source) if room > 0 => Grant::Pull {
-                source,
-                room,
-                first: state.pulled,
-            },
-            Lease::Ended => {
-                state.source = Lease::Ended;
-                Grant::Ended
+        // Wakers are cloned and dropped outside the lock.
+        let mut spare = None;
+        loop {
+            let mut state = self.state.lock();
+            if state.stopped {
+                // The source goes with the last driver, and not under the lock.
+                drop(state);
+                discard(spare);
+                return Grant::Ended;
             }
-            source => {
-                state.source = source;
-                let waker = match old.take() {
-                    Some(waker) if waker.will_wake(cx.waker()) => waker,
-                    other => {
-                        old = other;
-                        cx.waker().clone()
-                    }
+            let out = state.pulled - state.delivered;
+            let room = (self.limit.get() - out).min(places).min(PULL);
+            let grant = match mem::replace(&mut state.source, Lease::Away) {
+                Lease::Here(source) if room > 0 => Some(Grant::Pull {
+                    source,
+                    room,
+                    first: state.pulled,
+                }),
+                Lease::Ended => {
+                    state.source = Lease::Ended;
+                    Some(Grant::Ended)
+                }
+                source => {
+                    state.source = source;
+                    None
+                }
+            };
+            let hungry = &mut state.hungry[id];
+            if let Some(grant) = grant {
+                let old = hungry.take();
+                drop(state);
+                discard(old);
+                discard(spare);
+                return grant;
+            }
+            let known = hungry.as_ref();
+            if spare.is_some() || known.is_some_and(|known| known.will_wake(cx.waker())) {
+                let old = match spare {
+                    Some(spare) => hungry.replace(spare),
+                    None => None,
                 };
-                state.hungry[id] = Some(waker);
-                Grant::Wait
+                drop(state);
+                discard(old);
+                return Grant::Wait;
             }
-        };
-        drop(state);
-        catch_drop(old).ok();
-        grant
+            drop(state);
+            spare = Some(cx.waker().clone());
+        }
     }
 
     /// Brings the source back, or what it ended with.
     fn bring_back(&self, id: usize, pulled: usize, source: Asked<S>, cx: &Context<'_>) {
+        // Cloned outside the lock.
+        let waker = matches!(source, Asked::Pending(_)).then(|| cx.waker().clone());
         let mut state = self.state.lock();
         state.pulled += pulled;
         let woken = match source {
@@ -172,7 +191,7 @@ impl<S: Source, M: Mode<S>> Hub<S, M> {
                 state.source = Lease::Here(source);
                 // It wakes whoever asked last. If that is another by then, this one is woken
                 // when the other brings it back.
-                state.hungry[id] = Some(cx.waker().clone());
+                state.hungry[id] = waker;
                 Vec::new()
             }
             Asked::Ended => {

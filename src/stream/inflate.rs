@@ -3,6 +3,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use futures_core::Stream;
 use pin_project_lite::pin_project;
 
 use super::{Concurrent, FailFast, FromIter, concurrent, try_concurrent};
@@ -15,7 +16,8 @@ use crate::combine::{Entrants, Fallible, Gather, TryGather, gather, try_gather};
 /// [`limit`](Concurrent::limit) counts objects. To bound their futures too, have them
 /// [acquire](crate::sync::Limit::acquire) a shared limit. An object without futures is given as it
 /// is. Errors are outputs like any other, and all of them are given; with [`try_inflate`] the
-/// first one ends the run.
+/// first one ends the run. For the objects of a stream take
+/// [`Concurrently::inflate`](super::Concurrently::inflate).
 ///
 /// # Examples
 ///
@@ -73,10 +75,14 @@ where
     })
 }
 
-/// The objects of [`inflate`], each with its futures.
-pub struct Inflate<I, P> {
-    objects: I,
-    parts: P,
+pin_project! {
+    /// The objects of [`inflate`], each with its futures.
+    pub struct Inflate<I, P> {
+        // Pinned for streams; an iterator is called by reference.
+        #[pin]
+        pub(super) objects: I,
+        pub(super) parts: P,
+    }
 }
 
 /// The objects of [`try_inflate`], each with its futures.
@@ -102,6 +108,29 @@ where
             parts: gather((self.parts)(&object)),
             object: Some(object),
         })
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.objects.size_hint()
+    }
+}
+
+impl<S, P, J> Stream for Inflate<S, P>
+where
+    S: Stream,
+    P: FnMut(&S::Item) -> J,
+    J: IntoIterator,
+    J::Item: IntoFuture,
+{
+    type Item = Inflated<S::Item, Gather<Parts<J>>>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.project();
+        let object = ready!(this.objects.poll_next(cx));
+        Poll::Ready(object.map(|object| Inflated {
+            parts: gather((this.parts)(&object)),
+            object: Some(object),
+        }))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

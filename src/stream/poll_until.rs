@@ -1,15 +1,18 @@
 use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use futures_core::{FusedStream, Stream};
 use pin_project_lite::pin_project;
 
+use crate::set::BUDGET;
+
 /// A stream of what `f` gives each time, until that equals `sentinel`, which is not given.
 ///
 /// For errors have `f` give a `Result`: with an `Ok` as the sentinel they are items like any
-/// other; [`try_poll_until`] ends at the first.
+/// other; [`try_poll_until`] ends at the first. After 128 items in a row it gives way to the rest
+/// of its task's thread.
 ///
 /// # Cancel safety
 ///
@@ -102,6 +105,8 @@ pin_project! {
         next: Option<Fut>,
         end: E,
         over: bool,
+        // Items since it last gave way or waited.
+        spent: usize,
     }
 }
 
@@ -112,6 +117,7 @@ impl<F, Fut, E> PollUntil<F, Fut, E> {
             next: None,
             end,
             over: false,
+            spent: 0,
         }
     }
 }
@@ -129,11 +135,20 @@ where
         if *this.over {
             return Poll::Ready(None);
         }
+        if *this.spent >= BUDGET {
+            *this.spent = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         if this.next.is_none() {
             this.next.set(Some((this.f)().into_future()));
         }
         let next = this.next.as_mut().as_pin_mut();
-        let value = ready!(next.expect("it was just made").poll(cx));
+        let Poll::Ready(value) = next.expect("it was just made").poll(cx) else {
+            *this.spent = 0;
+            return Poll::Pending;
+        };
+        *this.spent += 1;
         this.next.set(None);
         let (item, last) = this.end.sort(value);
         *this.over = last;

@@ -79,7 +79,7 @@ where
         let mut this = self.project();
         let item = ready!(this.stream.as_mut().poll_next(cx));
         if item.is_some() {
-            *this.done += 1;
+            *this.done = this.done.saturating_add(1);
             let total = match this.stream.size_hint() {
                 (low, Some(high)) if low == high => high.checked_add(*this.done),
                 _ => None,

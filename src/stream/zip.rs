@@ -5,13 +5,15 @@ use std::task::{Context, Poll};
 use futures_core::{FusedStream, Stream};
 use pin_project_lite::pin_project;
 
+use crate::set::BUDGET;
 use crate::task::or_clear;
 
 /// Items of two streams in pairs, until either has ended.
 ///
 /// Both are polled: one does not wait for the other to have something. At most one item of each is
-/// held; an item whose partner never comes is dropped with the stream. A panic of one goes on in the
-/// consumer, once the other has been dropped.
+/// held; an item whose partner never comes is dropped with the stream. After 128 pairs in a row it
+/// gives way to the rest of its task's thread. A panic of one goes on in the consumer, once the other
+/// has been dropped.
 ///
 /// # Cancel safety
 ///
@@ -34,6 +36,7 @@ pub fn zip<A: Stream, B: Stream>(a: A, b: B) -> Zip<A, B> {
         b: Some(b),
         left: None,
         right: None,
+        spent: 0,
     }
 }
 
@@ -48,6 +51,8 @@ pin_project! {
         b: Option<B>,
         left: Option<A::Item>,
         right: Option<B::Item>,
+        // Pairs since it last gave way or waited.
+        spent: usize,
     }
 }
 
@@ -57,6 +62,11 @@ impl<A: Stream, B: Stream> Zip<A, B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<(A::Item, B::Item)>> {
         let mut this = self.as_mut().project();
+        if *this.spent >= BUDGET {
+            *this.spent = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let (Some(a), Some(b)) = (this.a.as_mut().as_pin_mut(), this.b.as_mut().as_pin_mut())
         else {
             return Poll::Ready(None);
@@ -69,8 +79,10 @@ impl<A: Stream, B: Stream> Zip<A, B> {
             return Poll::Ready(None);
         }
         if this.left.is_none() || this.right.is_none() {
+            *this.spent = 0;
             return Poll::Pending;
         }
+        *this.spent += 1;
         Poll::Ready(this.left.take().zip(this.right.take()))
     }
 

@@ -115,6 +115,10 @@ fn at_the_deadline_gather_gives_what_is_done() {
             .deadline(&rt, start + 2 * SECOND)
             .await;
         assert_eq!(done, [Some(1), None, None, None, None]);
+        // Begun at 0, 0, 1, 2 and 4 seconds.
+        let endless = gather((1..).map(|seconds| rt.sleep(seconds * SECOND))).limit(2);
+        let done = endless.timeout(&rt, 5 * SECOND).await;
+        assert_eq!(done, [Some(()); 3]);
         let all = gather(jobs()).timeout(&rt, Duration::MAX).await;
         assert_eq!(all, [Some(1), Some(60), Some(2), Some(3), Some(61)]);
     });

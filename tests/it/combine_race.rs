@@ -207,6 +207,24 @@ fn each_of_many_can_win_and_few_are_polled_for_it() {
 }
 
 #[test]
+fn the_index_is_right_if_the_input_learns_late_how_many_it_has() {
+    for lens in [[1, 60], [2, 60], [40, 40], [1, 5]] {
+        let len = lens.iter().sum();
+        for index in 0..len {
+            let gates = Gates::new(len);
+            let mut cx = Context::from_waker(Waker::noop());
+            let mut futures = gates.futures().into_iter();
+            // Says how many are left in the part that it has come to, and no more.
+            let parts = lens.map(|len| futures.by_ref().take(len).collect::<Vec<_>>());
+            let mut race = pin!(race(parts.into_iter().flatten()));
+            assert!(race.as_mut().poll(&mut cx).is_pending());
+            gates.open(index);
+            assert_eq!(race.as_mut().poll(&mut cx), Poll::Ready(Ok((index, index))));
+        }
+    }
+}
+
+#[test]
 fn a_wake_reaches_the_task_that_polled_last() {
     let gates = Gates::new(40);
     let (old, old_waker) = Wakes::new();

@@ -296,6 +296,10 @@ fn an_object_comes_when_all_its_parts_are_done() {
         let start = rt.now();
         let error = try_inflate(["b", "c", "a"], parts).await.unwrap_err();
         assert_eq!((error.into_task(), rt.now() - start), (1, SECOND));
+        // An object that comes late holds up nobody.
+        let objects = spaced(&rt, 0, 3, SECOND).map(|n| ["a", "b", "c"][n as usize]);
+        let inflated = objects.concurrently().limit(9).inflate(parts).await;
+        assert_eq!(inflated, expected);
         let fine = try_inflate(["b", "c"], parts).ordered().await.unwrap();
         assert_eq!(fine, [("b", vec![3]), ("c", vec![])]);
 
@@ -478,6 +482,29 @@ fn merged_streams_take_turns_and_give_way() {
         .take_while(|_| all.as_mut().poll_next(&mut cx).is_ready())
         .count();
     assert_eq!((in_a_row, wakes.count()), (128, 2));
+}
+
+// F1
+#[test]
+fn streams_that_always_have_an_item_give_way() {
+    fn in_a_row(stream: impl Stream) -> (usize, usize) {
+        let (wakes, waker) = Wakes::new();
+        let mut cx = Context::from_waker(&waker);
+        let mut stream = pin!(stream);
+        let mut items = || {
+            (0..1000)
+                .take_while(|_| stream.as_mut().poll_next(&mut cx).is_ready())
+                .count()
+        };
+        let first = items();
+        assert_eq!(items(), first, "it goes on after that");
+        (first, wakes.count())
+    }
+    let pairs = zip(stream::repeat(1), stream::repeat(2));
+    assert_eq!(in_a_row(pairs), (128, 2));
+    assert_eq!(in_a_row(poll_until(|| ready(1), 2)), (128, 2));
+    assert_eq!(in_a_row(poll_until_none(|| ready(Some(1)))), (128, 2));
+    assert_eq!(in_a_row(batches(stream::repeat(1), 2)), (64, 2));
 }
 
 #[test]

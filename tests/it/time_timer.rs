@@ -1,8 +1,9 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use untethered::runtime::{BoxFuture, Sleeper, Spawner};
 use untethered::sim::{Order, Sim, drop_at_every_poll, explore_orders};
 use untethered::time::{Overlap, Tick, TickFailure, Timer, TimerBuilder};
 use untethered::{CancellationToken, Runtime};
@@ -13,7 +14,7 @@ const SECOND: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 struct Log {
     rt: Runtime,
-    start: std::time::Instant,
+    start: Instant,
     events: Arc<Mutex<Vec<(u64, String)>>>,
 }
 
@@ -410,6 +411,46 @@ fn jitter_puts_ticks_off_by_at_most_so_much_and_the_seed_repeats_it() {
     assert!(different.len() > 10, "{first:?}");
     assert_eq!(first, jittered(1));
     assert_ne!(first, jittered(2));
+}
+
+/// The simulation, with timers that come a little late, as real ones do.
+struct Late(Runtime);
+
+impl Spawner for Late {
+    fn spawn(&self, task: BoxFuture<'static, ()>) {
+        self.0.spawn(task).detach();
+    }
+}
+
+impl Sleeper for Late {
+    fn now(&self) -> Instant {
+        self.0.now()
+    }
+
+    fn sleep_until(&self, deadline: Instant) -> BoxFuture<'static, ()> {
+        Box::pin(self.0.sleep_until(deadline + SECOND / 10))
+    }
+}
+
+#[test]
+fn a_tick_put_off_to_the_end_of_its_period_costs_the_next_one_nothing() {
+    let sim = Sim::new();
+    let rt = sim.runtime();
+    let late = Runtime::new(Late(rt.clone()), Late(rt.clone()));
+    let numbers = Arc::new(Mutex::new(Vec::new()));
+    let seen = numbers.clone();
+    let timer = Timer::builder(&late, SECOND)
+        .jitter(SECOND, 1)
+        .start(move |tick| {
+            seen.lock().unwrap().push(tick.number());
+            async {}
+        });
+    sim.block_on(async {
+        rt.sleep(102 * SECOND).await;
+        assert_eq!(timer.skipped(), 0);
+        timer.stop().await.unwrap();
+    });
+    assert!(numbers.lock().unwrap()[..100].iter().copied().eq(0..100));
 }
 
 #[test]

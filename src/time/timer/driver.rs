@@ -133,7 +133,12 @@ where
             self.skip(1);
         }
         // More than one may have passed while the timer itself was not run.
-        let next = next_after(at, self.options.period, self.options.rt.now())?;
+        let now = self.options.rt.now();
+        // It was to start so much later: only what came on top of that may cost the next one.
+        let late = now
+            .checked_sub(self.options.jitter.of(number))
+            .unwrap_or(at);
+        let next = next_after(at, self.options.period, late)?;
         let periods = (next - at).as_nanos() / self.options.period.as_nanos();
         let periods = u64::try_from(periods).unwrap_or(u64::MAX);
         self.skip(periods - 1);

@@ -238,9 +238,23 @@ fn spawned_variants(job: impl Job, limit: usize) -> Vec<Variant> {
                 black_box(output);
             }
         }),
+        on_workers("untethered .on(&rt), ordered", move |n, rt| async move {
+            let jobs = concurrent((0..n).map(move |n| job.job(n)));
+            let mut outputs = jobs.limit(limit).ordered().on(&rt);
+            while let Some(output) = outputs.next().await {
+                black_box(output);
+            }
+        }),
         on_workers("futures-buffered(spawn)", move |n, _| async move {
             let jobs = futures::stream::iter((0..n).map(|n| tokio::spawn(job.job(n))));
             let mut outputs = std::pin::pin!(jobs.buffered_unordered(limit));
+            while let Some(output) = outputs.next().await {
+                black_box(output.unwrap());
+            }
+        }),
+        on_workers("futures-buffered(spawn), ordered", move |n, _| async move {
+            let jobs = futures::stream::iter((0..n).map(|n| tokio::spawn(job.job(n))));
+            let mut outputs = std::pin::pin!(jobs.buffered_ordered(limit));
             while let Some(output) = outputs.next().await {
                 black_box(output.unwrap());
             }

@@ -71,7 +71,12 @@ impl<T> Mutex<T> {
     }
 
     /// The data; the lock is not taken.
-    #[cfg(feature = "surf")]
+    #[cfg(any(
+        feature = "hyper-tokio",
+        feature = "isahc",
+        feature = "reqwest",
+        feature = "surf"
+    ))]
     pub(crate) fn get_mut(&mut self) -> &mut T {
         self.0
             .get_mut()

@@ -35,6 +35,8 @@ fn only_the_runtime_module_names_a_runtime() {
             lines += 1;
             // What a comment says binds nobody.
             let code = line.split("//").next().unwrap_or_default();
+            // A client's name, as a feature, is none of a runtime's.
+            let code = code.replace("\"hyper-tokio\"", "");
             if RUNTIMES.iter().any(|runtime| code.contains(runtime)) {
                 named.push(format!("{}:{}: {line}", file.display(), number + 1));
             }

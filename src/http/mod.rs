@@ -5,7 +5,8 @@
 //! | many requests, each with its own result | [`FanOut`]; `FanOut::surf` (feature `surf`) is the short form |
 //! | one request, with timeouts, redirects and a body limit | [`FanOut::fetch`] |
 //! | one exchange and nothing else | a [`Client`]: [`Engine`], `SurfClient` (feature `surf`) |
-//! | the HTTP library you have already | [`Client`], implemented for it |
+//! | the HTTP library you have already | `ReqwestClient` (feature `reqwest`), `HyperClient` (feature `hyper-tokio`), `IsahcClient` (feature `isahc`), or [`Client`], implemented for it |
+//! | middleware of tower | `TowerClient` and `ClientService` (feature `tower`) |
 //! | a client for a test | [`client_fn`] |
 //!
 //! A client does one exchange for a call; everything above that (limits, timeouts, redirects,
@@ -46,17 +47,60 @@
 //! ```
 
 mod body;
+mod cause;
 mod client;
+#[cfg(any(feature = "hyper-tokio", feature = "reqwest"))]
+mod connecting;
 mod engine;
 mod error;
 mod exchange;
+#[cfg(any(
+    feature = "hyper-tokio",
+    feature = "isahc",
+    feature = "reqwest",
+    feature = "surf"
+))]
+mod exclusive;
 mod fan_out;
+#[cfg(any(feature = "hyper-tokio", feature = "isahc", feature = "reqwest"))]
+mod foreign;
+#[cfg(feature = "hyper-tokio")]
+mod hyper;
+#[cfg(any(feature = "hyper-tokio", feature = "reqwest"))]
+mod inside;
+#[cfg(feature = "isahc")]
+mod isahc;
+#[cfg(any(feature = "isahc", feature = "surf"))]
+mod reader;
+#[cfg(any(
+    feature = "hyper-tokio",
+    feature = "isahc",
+    feature = "reqwest",
+    feature = "tower"
+))]
+mod received;
+#[cfg(feature = "reqwest")]
+mod reqwest;
 #[cfg(feature = "surf")]
 mod surf;
+#[cfg(feature = "tower")]
+mod tower;
 
+#[cfg(feature = "hyper-tokio")]
+#[cfg_attr(docsrs, doc(cfg(feature = "hyper-tokio")))]
+pub use self::hyper::HyperClient;
+#[cfg(feature = "isahc")]
+#[cfg_attr(docsrs, doc(cfg(feature = "isahc")))]
+pub use self::isahc::IsahcClient;
+#[cfg(feature = "reqwest")]
+#[cfg_attr(docsrs, doc(cfg(feature = "reqwest")))]
+pub use self::reqwest::ReqwestClient;
 #[cfg(feature = "surf")]
 #[cfg_attr(docsrs, doc(cfg(feature = "surf")))]
 pub use self::surf::SurfClient;
+#[cfg(feature = "tower")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tower")))]
+pub use self::tower::{ClientService, TowerClient};
 pub use body::{Body, Chunks};
 pub use client::{Capabilities, Client, ClientFn, Exchange, client_fn};
 pub use engine::{Engine, EngineBuilder};

@@ -48,6 +48,16 @@ pub(crate) fn tokio_current_thread() -> On {
     on_tokio(&mut tokio::runtime::Builder::new_current_thread())
 }
 
+/// With sockets, for the clients that take them from the runtime they are in.
+#[cfg(all(feature = "tokio", any(feature = "hyper-tokio", feature = "reqwest")))]
+pub(crate) fn tokio_with_sockets() -> On {
+    on_tokio(
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all(),
+    )
+}
+
 #[cfg(feature = "tokio")]
 fn on_tokio(builder: &mut tokio::runtime::Builder) -> On {
     let runtime = builder.enable_time().build().unwrap();

@@ -39,8 +39,8 @@ pub(super) enum Refused {
 }
 
 /// The most bytes a response's head may have, and how many headers.
-const MAX_HEAD: usize = 256 * 1024;
-const MAX_HEADERS: usize = 256;
+pub(in crate::http) const MAX_HEAD: usize = 256 * 1024;
+pub(in crate::http) const MAX_HEADERS: usize = 256;
 
 impl Connection {
     pub(super) async fn new(transport: Transport, socket: Socket) -> hyper::Result<Self> {

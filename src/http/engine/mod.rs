@@ -19,6 +19,14 @@ mod tls;
 mod transport;
 mod turn;
 
+#[cfg(feature = "hyper-tokio")]
+pub(super) use self::connection::MAX_HEAD;
+#[cfg(any(feature = "hyper-tokio", feature = "reqwest"))]
+pub(super) use self::connection::MAX_HEADERS;
+#[cfg(feature = "hyper-tokio")]
+pub(super) use self::response::is_ambiguous;
+#[cfg(any(feature = "hyper-tokio", feature = "isahc", feature = "reqwest"))]
+pub(super) use self::target::check;
 pub use builder::EngineBuilder;
 
 use std::fmt;

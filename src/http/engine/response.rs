@@ -39,7 +39,7 @@ pub(super) fn hand_over(
 }
 
 /// Two lengths in one head: someone between the server and us may have taken the other one.
-fn is_ambiguous(headers: &HeaderMap) -> bool {
+pub(in crate::http) fn is_ambiguous(headers: &HeaderMap) -> bool {
     headers.contains_key(header::TRANSFER_ENCODING) && headers.contains_key(header::CONTENT_LENGTH)
 }
 

@@ -43,22 +43,14 @@ impl Target {
             _ => request.uri(),
         };
         let target = Self::of_uri(uri)?;
+        if target.origin.secure && cfg!(not(feature = "tls")) {
+            return Err(no_tls());
+        }
         let path = match uri.path_and_query() {
             Some(path) => path.clone(),
             None => PathAndQuery::from_static("/"),
         };
-        let method = request.method().clone();
-        if method == Method::CONNECT {
-            return Err(HttpError::new(ErrorKind::Unsupported).with_message("the method CONNECT"));
-        }
-        match request.version() {
-            Version::HTTP_10 | Version::HTTP_11 => {}
-            version => {
-                return Err(HttpError::new(ErrorKind::Unsupported)
-                    .with_message(format!("requests of {version:?}")));
-            }
-        }
-        frame(request, &method)?;
+        frame(request)?;
         let host = target.host_header()?;
         *request.uri_mut() = path.into();
         let headers = request.headers_mut();
@@ -81,9 +73,6 @@ impl Target {
             Some(_) => return Err(invalid("only http and https URLs can be fetched")),
             None => return Err(invalid("the URL has no scheme")),
         };
-        if secure && cfg!(not(feature = "tls")) {
-            return Err(no_tls());
-        }
         let authority = uri
             .authority()
             .ok_or_else(|| invalid("the URL has no host"))?;
@@ -149,8 +138,26 @@ impl Target {
     }
 }
 
+/// Refuses what no client may send, for those that would send it.
+#[cfg(any(feature = "hyper-tokio", feature = "isahc", feature = "reqwest"))]
+pub(in crate::http) fn check(request: &mut Request<Body>) -> Result<(), HttpError> {
+    Target::of_uri(request.uri())?.host()?;
+    frame(request)
+}
+
 /// Makes sure that the body goes out with one length, and the right one.
-fn frame(request: &mut Request<Body>, method: &Method) -> Result<(), HttpError> {
+fn frame(request: &mut Request<Body>) -> Result<(), HttpError> {
+    let method = request.method();
+    if method == Method::CONNECT {
+        return Err(HttpError::new(ErrorKind::Unsupported).with_message("the method CONNECT"));
+    }
+    match request.version() {
+        Version::HTTP_10 | Version::HTTP_11 => {}
+        version => {
+            return Err(HttpError::new(ErrorKind::Unsupported)
+                .with_message(format!("requests of {version:?}")));
+        }
+    }
     if request.headers().contains_key(header::TRANSFER_ENCODING) {
         return Err(invalid("Transfer-Encoding is set by the client"));
     }

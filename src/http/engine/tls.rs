@@ -1,5 +1,4 @@
 use std::future::{Future, poll_fn};
-use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -80,13 +79,6 @@ pub(super) async fn handshake(
     let done = poll_fn(|cx| socket.drive(cx, |cx| handshake.as_mut().poll(cx)));
     done.await
         .map_err(|error| HttpError::new(ErrorKind::Tls).with_source(error))
-}
-
-/// Whether it was TLS that failed, and not what it runs over.
-pub(super) fn is_tls(error: &io::Error) -> bool {
-    error
-        .get_ref()
-        .is_some_and(|error| error.is::<rustls::Error>())
 }
 
 fn bad_root() -> HttpError {

@@ -2,13 +2,12 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, Bytes};
-use futures_core::Stream;
-use futures_io::{AsyncBufRead, AsyncRead};
+use bytes::Bytes;
+use futures_io::AsyncBufRead;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
-use super::convert::Carried;
-use crate::http::{Body, Chunks, ErrorKind, HttpError};
+use crate::http::reader::Reader;
+use crate::http::{Body, ErrorKind, HttpError};
 
 /// A body for surf.
 pub(super) fn to_surf(body: Body) -> surf::Body {
@@ -16,11 +15,10 @@ pub(super) fn to_surf(body: Body) -> surf::Body {
     if exact == Some(0) {
         return surf::Body::empty();
     }
-    let reader = Reader {
-        chunks: Carried::new(body.chunks()),
-        current: Bytes::new(),
-    };
-    surf::Body::from_reader(reader, exact.and_then(|length| length.try_into().ok()))
+    surf::Body::from_reader(
+        Reader::new(body),
+        exact.and_then(|length| length.try_into().ok()),
+    )
 }
 
 /// A body from surf. `framed` says whether its length has to be kept.
@@ -33,45 +31,6 @@ pub(super) fn from_surf(body: surf::Body, framed: bool) -> Body {
         left: length.filter(|_| framed).map(|length| length as u64),
         reader: Some(body.into_reader()),
     })
-}
-
-/// Reads the pieces of a body.
-struct Reader {
-    /// surf wants its readers `Sync`.
-    chunks: Carried<Chunks>,
-    current: Bytes,
-}
-
-impl AsyncBufRead for Reader {
-    fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
-        let this = self.get_mut();
-        while this.current.is_empty() {
-            match ready!(Pin::new(this.chunks.get_mut()).poll_next(cx)) {
-                Some(Ok(chunk)) => this.current = chunk,
-                Some(Err(error)) => return Poll::Ready(Err(io::Error::other(error))),
-                None => return Poll::Ready(Ok(&[])),
-            }
-        }
-        Poll::Ready(Ok(&this.current))
-    }
-
-    fn consume(mut self: Pin<&mut Self>, n: usize) {
-        self.current.advance(n);
-    }
-}
-
-impl AsyncRead for Reader {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        let bytes = ready!(self.as_mut().poll_fill_buf(cx))?;
-        let n = bytes.len().min(buffer.len());
-        buffer[..n].copy_from_slice(&bytes[..n]);
-        self.consume(n);
-        Poll::Ready(Ok(n))
-    }
 }
 
 /// The pieces of what a reader brings.

@@ -1,31 +1,10 @@
-use std::fmt;
-
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use surf::http::headers::{HeaderName as SurfName, HeaderValue as SurfValue, Headers};
 use surf::http::{Method as SurfMethod, Request as SurfRequest, Response as SurfResponse};
 
 use super::body;
+use crate::http::exclusive::Exclusive;
 use crate::http::{Body, Deadline, ErrorKind, HttpError, Phases};
-use crate::primitives::Mutex;
-
-/// Something that passes through surf unseen, among its extensions.
-///
-/// They have to be `Sync`, and bodies are not: hence a lock that nobody ever takes.
-pub(super) struct Carried<T>(Mutex<T>);
-
-impl<T> Carried<T> {
-    pub(super) fn new(value: T) -> Self {
-        Self(Mutex::new(value))
-    }
-
-    pub(super) fn unpack(self) -> T {
-        self.0.into_inner()
-    }
-
-    pub(super) fn get_mut(&mut self) -> &mut T {
-        self.0.get_mut()
-    }
-}
 
 /// What a response has that surf's types can not hold.
 struct Beyond {
@@ -33,18 +12,18 @@ struct Beyond {
     headers: HeaderMap,
 }
 
-/// surf sees method and URL; the rest passes beside it.
+/// surf sees method and URL; the rest passes unseen among the extensions, which have to be `Sync`.
 pub(super) fn carry_request(request: Request<Body>) -> Result<SurfRequest, HttpError> {
     let url = to_url(request.uri())?;
     let method = to_surf_method(request.method()).unwrap_or(SurfMethod::Get);
     let mut carrier = SurfRequest::new(method, url);
-    carrier.ext_mut().insert(Carried::new(request));
+    carrier.ext_mut().insert(Exclusive::new(request));
     Ok(carrier)
 }
 
 pub(super) fn carry_response(response: Response<Body>) -> SurfResponse {
     let mut carrier = SurfResponse::new(nearest_status(response.status()));
-    carrier.ext_mut().insert(Carried::new(response));
+    carrier.ext_mut().insert(Exclusive::new(response));
     carrier
 }
 
@@ -190,10 +169,4 @@ fn read_headers(from: &Headers) -> Result<HeaderMap, http::Error> {
         }
     }
     Ok(headers)
-}
-
-impl<T> fmt::Debug for Carried<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Carried")
-    }
 }

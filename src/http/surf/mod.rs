@@ -10,10 +10,9 @@ use std::fmt;
 use async_trait::async_trait;
 use http::{Request, Response};
 
+use super::exclusive::Exclusive;
 use super::{Body, Capabilities, Client, Engine, Exchange, HttpError};
 use crate::runtime::Runtime;
-
-use self::convert::Carried;
 
 /// surf as a [`Client`].
 ///
@@ -111,8 +110,8 @@ impl SurfClient {
         };
         let response = self.surf.send(request).await;
         let mut response: surf::http::Response = response.map_err(convert::from_surf_error)?.into();
-        match response.ext_mut().remove::<Carried<Response<Body>>>() {
-            Some(carried) => Ok(carried.unpack()),
+        match response.ext_mut().remove::<Exclusive<Response<Body>>>() {
+            Some(carried) => Ok(carried.into_inner()),
             None => convert::from_surf_response(response, &method),
         }
     }
@@ -125,9 +124,9 @@ impl surf::HttpClient for Engine {
         &self,
         mut request: surf::http::Request,
     ) -> Result<surf::http::Response, surf::Error> {
-        let carried = request.ext_mut().remove::<Carried<Request<Body>>>();
+        let carried = request.ext_mut().remove::<Exclusive<Request<Body>>>();
         let answer = match carried {
-            Some(carried) => Client::send(self, carried.unpack())
+            Some(carried) => Client::send(self, carried.into_inner())
                 .await
                 .map(convert::carry_response),
             None => match convert::from_surf_request(request) {

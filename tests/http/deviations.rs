@@ -1,0 +1,75 @@
+//! What clients are known to do otherwise than the suite asks for. What they do instead is tested.
+
+/// A test of the suite by which a client does something else.
+#[derive(Debug)]
+pub(crate) struct Deviation {
+    pub(crate) test: &'static str,
+    /// What it does, and why.
+    pub(crate) instead: &'static str,
+}
+
+pub(crate) const ENGINE: &[Deviation] = &[];
+
+pub(crate) const SURF: &[Deviation] = &[];
+
+/// Around the engine.
+pub(crate) const TOWER: &[Deviation] = &[];
+
+const NO_PHASES: Deviation = Deviation {
+    test: "phases",
+    instead: "reports no phases: it can not be asked how far it has got",
+};
+
+const REUSED_LATE: Deviation = Deviation {
+    test: "reused_after_the_end",
+    instead: "may open another connection: a task gives the first one back, a moment after the end",
+};
+
+const UNREAD_IS_CLOSED: Deviation = Deviation {
+    test: "unread_body_that_is_here",
+    instead: "may close the connection of an unread body that has arrived: a task of its own decides",
+};
+
+pub(crate) const HYPER: &[Deviation] = &[NO_PHASES, REUSED_LATE, UNREAD_IS_CLOSED];
+
+pub(crate) const REQWEST: &[Deviation] = &[
+    NO_PHASES,
+    REUSED_LATE,
+    UNREAD_IS_CLOSED,
+    Deviation {
+        test: "two_lengths",
+        instead: "keeps the connection: reqwest has no way to have it closed",
+    },
+];
+
+const ONE_REQUEST: &str = "opens a connection for each request: curl sends one again by itself on a connection that it used before";
+const LATE_CLOSE: &str =
+    "closes at the deadline, or with the next that the server sends: curl is not asked before";
+
+pub(crate) const ISAHC: &[Deviation] = &[
+    NO_PHASES,
+    Deviation {
+        test: "reused_after_the_end",
+        instead: ONE_REQUEST,
+    },
+    Deviation {
+        test: "unread_body_that_is_here",
+        instead: ONE_REQUEST,
+    },
+    Deviation {
+        test: "unread_body_that_is_not_here",
+        instead: LATE_CLOSE,
+    },
+    Deviation {
+        test: "dropped_exchange",
+        instead: LATE_CLOSE,
+    },
+    Deviation {
+        test: "dropped_body",
+        instead: LATE_CLOSE,
+    },
+    Deviation {
+        test: "garbage",
+        instead: "calls a chunk without a length `Truncated`: curl has one code for both",
+    },
+];

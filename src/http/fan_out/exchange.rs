@@ -189,6 +189,9 @@ async fn exchange(
     if let Some(phases) = watch.start() {
         request.extensions_mut().insert(phases);
     }
+    if let Some(deadline) = watch.deadline() {
+        request.extensions_mut().insert(deadline);
+    }
     let response = watch.until(options.client.send(request)).await??;
     watch.heard();
     // Whoever returns here drops the response, before anything waits: its connection is needed

@@ -14,7 +14,7 @@ use super::retry::{Attempt, Outcome, retry_after};
 use super::session::Session;
 use super::timeouts::Limits;
 use super::timer::{Alarm, Timer};
-use crate::http::{ErrorKind, ExchangePhase, HttpError, Phases, TimeoutPhase};
+use crate::http::{Deadline, ErrorKind, ExchangePhase, HttpError, Phases, TimeoutPhase};
 use crate::sync::OwnedPermit;
 use crate::task::CancellationToken;
 
@@ -135,6 +135,16 @@ impl<'a> Watch<'a> {
             phase: ExchangePhase::Begun,
         });
         phases
+    }
+
+    /// When the exchange must be over, for a client that ends it by itself then. Who reports
+    /// phases is told by being dropped; others may take their time to notice that.
+    pub(super) fn deadline(&self) -> Option<Deadline> {
+        let capabilities = self.session.options.client.capabilities();
+        if capabilities.phases() || !capabilities.deadline() {
+            return None;
+        }
+        self.next_deadline().map(|(at, ..)| Deadline(at))
     }
 
     /// The exchange is over, but not the attempt.

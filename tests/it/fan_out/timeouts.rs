@@ -3,7 +3,8 @@ use std::future::IntoFuture;
 use std::time::Duration;
 
 use untethered::http::{
-    ErrorKind, ExchangePhase, FanOut, FetchError, FetchRequest, TimeoutPhase, Timeouts,
+    Body, Capabilities, Client, Deadline, ErrorKind, Exchange, ExchangePhase, FanOut, FetchError,
+    FetchRequest, Request, Response, TimeoutPhase, Timeouts,
 };
 use untethered::sim::{Sim, explore_orders};
 use untethered::sync::RateLimit;
@@ -365,4 +366,34 @@ fn what_is_ready_beats_a_limit() {
     let server = Server::slow(&sim, SECOND);
     let fan_out = FanOut::new(&sim.runtime(), server).timeout(Timeouts::total(SECOND));
     assert!(sim.block_on(fan_out.fetch("http://h/")).is_ok());
+}
+
+#[test]
+fn a_client_that_keeps_deadlines_and_reports_nothing_is_told_when_it_ends() {
+    struct Keeping(std::sync::Mutex<Vec<Option<Deadline>>>, Capabilities);
+    impl Client for Keeping {
+        fn send(&self, request: Request<Body>) -> Exchange<'_> {
+            let deadline = request.extensions().get().copied();
+            self.0.lock().unwrap().push(deadline);
+            Box::pin(async { Ok(Response::new(Body::empty())) })
+        }
+
+        fn capabilities(&self) -> Capabilities {
+            self.1
+        }
+    }
+    let sim = Sim::new();
+    let keeps = Capabilities::default().with_deadline();
+    let end = Deadline(sim.now() + SECOND * 5);
+    for (capabilities, timeouts, told) in [
+        (keeps, Timeouts::total(SECOND * 5), Some(end)),
+        (keeps, Timeouts::none(), None),
+        (keeps.with_phases(), Timeouts::total(SECOND * 5), None),
+        (Capabilities::default(), Timeouts::total(SECOND * 5), None),
+    ] {
+        let client = std::sync::Arc::new(Keeping(Default::default(), capabilities));
+        let fan_out = FanOut::new(&sim.runtime(), client.clone()).timeout(timeouts);
+        sim.block_on(fan_out.fetch("http://h/")).unwrap();
+        assert_eq!(*client.0.lock().unwrap(), [told]);
+    }
 }

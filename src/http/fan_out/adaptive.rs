@@ -129,9 +129,9 @@ impl Gauge {
         };
         let now = rt.now();
         let took = now.saturating_duration_since(started);
-        let total = limit.total();
         let least = self.range.least.min(self.range.most).get();
         let mut seen = self.seen.lock();
+        let total = limit.total();
         let next = if is_too_much {
             seen.shrink(started, now, total, total / 2)
         } else if seen.is_slow(took, total == least) {
@@ -139,6 +139,8 @@ impl Gauge {
         } else {
             seen.grow(total, limit.available() == 0)
         };
+        // Setting the limit wakes those it lets in.
+        drop(seen);
         let next = next.clamp(least, self.range.most.get());
         if next != total {
             limit.set_total(next);
@@ -183,4 +185,60 @@ impl Seen {
 
 fn mean(so_far: Duration, new: Duration) -> Duration {
     so_far - so_far / OF_LATE + new / OF_LATE
+}
+
+#[cfg(all(test, feature = "sim"))]
+mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::sync::Arc;
+    use std::task::{Context, Wake};
+
+    use http::StatusCode;
+
+    use super::*;
+    use crate::primitives::atomic::{AtomicUsize, Ordering};
+    use crate::sim::Sim;
+
+    struct Host {
+        rt: Runtime,
+        gauge: Gauge,
+        limit: Limit,
+        woken: AtomicUsize,
+    }
+
+    impl Host {
+        fn report(&self) {
+            let ok = Outcome::Status(StatusCode::OK);
+            self.gauge.report(&self.limit, ok, self.rt.now(), &self.rt);
+        }
+    }
+
+    impl Wake for Host {
+        fn wake(self: Arc<Self>) {
+            self.woken.fetch_add(1, Ordering::Relaxed);
+            self.report();
+        }
+    }
+
+    #[test]
+    fn a_waker_may_report() {
+        let host = Arc::new(Host {
+            rt: Sim::new().runtime(),
+            gauge: Gauge::new(Adaptive::up_to(9).start_at(1)),
+            limit: Limit::new(1),
+            woken: AtomicUsize::new(0),
+        });
+        let _permit = host.limit.try_acquire();
+        let waker = host.clone().into();
+        let mut waits = pin!(host.limit.acquire());
+        assert!(
+            waits
+                .as_mut()
+                .poll(&mut Context::from_waker(&waker))
+                .is_pending()
+        );
+        host.report();
+        assert_eq!(host.woken.load(Ordering::Relaxed), 1);
+    }
 }

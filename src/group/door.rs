@@ -1,5 +1,6 @@
 //! The one way into a group, under every handle that can spawn.
 
+use std::fmt;
 use std::future::{Future, poll_fn};
 use std::panic::Location;
 use std::pin::pin;
@@ -13,7 +14,7 @@ use super::label::{Label, Name, Who};
 use super::member::{self, Member, OnCancel};
 use super::node::Node;
 use super::state::Wait;
-use crate::task::{TrySpawnError, catch_drop};
+use crate::task::catch_drop;
 
 pub(super) struct Door<E> {
     pub(super) node: Arc<Node>,
@@ -159,3 +160,50 @@ impl<E: Send + 'static> Door<E> {
         }
     }
 }
+
+/// Why a group did not take a future, which it gives back.
+pub enum TrySpawnError<F> {
+    /// The group takes no more.
+    Closed(F),
+    /// The limit is reached.
+    Full(F),
+}
+
+impl<F> TrySpawnError<F> {
+    /// The future that was not started.
+    pub fn into_inner(self) -> F {
+        match self {
+            Self::Closed(future) | Self::Full(future) => future,
+        }
+    }
+
+    /// Whether the group takes no more.
+    pub fn is_closed(&self) -> bool {
+        matches!(self, Self::Closed(_))
+    }
+
+    /// Whether the limit is reached.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Full(_))
+    }
+}
+
+impl<F> fmt::Debug for TrySpawnError<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Closed(_) => "Closed(..)",
+            Self::Full(_) => "Full(..)",
+        })
+    }
+}
+
+impl<F> fmt::Display for TrySpawnError<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Closed(_) => "the group takes no more tasks",
+            Self::Full(_) => "the limit of the group is reached",
+        })
+    }
+}
+
+impl<F> std::error::Error for TrySpawnError<F> {}

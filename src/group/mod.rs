@@ -89,6 +89,7 @@ pub use self::block::{BlockError, task_group};
 pub use self::builder::{Builder, Parent};
 pub use self::cancel_all::{Cancelled, cancel_all};
 pub use self::context::{Context, Quit, Shield};
+pub use self::door::TrySpawnError;
 pub use self::failure::{BoxError, Failure, GroupError, OnFailure};
 pub use self::handle::{Ended, Handle};
 pub use self::member::OnCancel;
@@ -103,7 +104,6 @@ pub use self::state::{Closed, Closing, SelfWait};
 pub use self::subgroup::ClosedError;
 pub use self::task::TaskBuilder;
 pub use self::tree::{Activity, Stats, TaskInfo, Tree};
-pub use crate::task::TrySpawnError;
 
 /// Owner of spawned tasks: it ends after all of them.
 ///

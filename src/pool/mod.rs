@@ -71,7 +71,6 @@ use crate::task::{BlockingTask, CancellationToken, JoinError, Reason};
 
 pub use self::builder::Builder;
 pub use self::resource::PoolResource;
-pub use crate::task::TrySpawnError;
 
 /// Threads of its own for closures that block, and a bounded queue before them.
 ///
@@ -262,3 +261,50 @@ impl fmt::Debug for BlockingPool {
             .finish()
     }
 }
+
+/// Why a pool did not take a closure, which it gives back.
+pub enum TrySpawnError<F> {
+    /// The pool takes no more.
+    Closed(F),
+    /// The queue is full.
+    Full(F),
+}
+
+impl<F> TrySpawnError<F> {
+    /// The closure that was not taken.
+    pub fn into_inner(self) -> F {
+        match self {
+            Self::Closed(work) | Self::Full(work) => work,
+        }
+    }
+
+    /// Whether the pool takes no more.
+    pub fn is_closed(&self) -> bool {
+        matches!(self, Self::Closed(_))
+    }
+
+    /// Whether the queue is full.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Full(_))
+    }
+}
+
+impl<F> fmt::Debug for TrySpawnError<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Closed(_) => "Closed(..)",
+            Self::Full(_) => "Full(..)",
+        })
+    }
+}
+
+impl<F> fmt::Display for TrySpawnError<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Closed(_) => "the pool takes no more closures",
+            Self::Full(_) => "the queue of the pool is full",
+        })
+    }
+}
+
+impl<F> std::error::Error for TrySpawnError<F> {}

@@ -8,14 +8,12 @@ mod join_error;
 mod outcome;
 mod reason;
 mod token;
-mod try_spawn_error;
 
 pub use blocking::BlockingTask;
 pub use handle::{AbortHandle, Task};
 pub use join_error::JoinError;
 pub use reason::Reason;
 pub use token::{CancellationToken, Cancelled, CancelledOwned, DropGuard, RunUntilCancelled};
-pub use try_spawn_error::TrySpawnError;
 
 pub(crate) use blocking::BlockingBody;
 pub(crate) use caught::caught;

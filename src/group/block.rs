@@ -12,7 +12,8 @@ use pin_project_lite::pin_project;
 
 use super::Group;
 use super::builder::{Builder, Parent};
-use super::failure::{BoxError, GroupError, OnFailure};
+use super::failure::{BoxError, OnFailure};
+use super::group_error::GroupError;
 use super::node::{CANCELLED, Node};
 use super::polled::Polled;
 use super::reference::GroupRef;

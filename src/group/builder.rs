@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::Group;
 use super::context::Context;
 use super::door::Door;
-use super::failure::{BoxError, Failures, OnFailure, Views};
+use super::failure::{BoxError, OnFailure, Views};
+use super::failures::Failures;
 use super::label::{Name, Who};
 use super::member::Member;
 use super::node::{Node, Setup};
@@ -313,7 +314,10 @@ impl<E: Send + 'static> Builder<E> {
             });
             node.set_deadline(task);
         }
-        let failures = Failures::new(self.start.policy, self.start.views);
+        let failures = Failures {
+            policy: self.start.policy,
+            views: self.start.views,
+        };
         let group = Group::new(Door {
             node,
             failures,

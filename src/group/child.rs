@@ -4,138 +4,22 @@ use std::future::Future;
 use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use async_task::{FallibleTask, Runnable, ScheduleInfo, WithInfo};
 use pin_project_lite::pin_project;
 
-use super::executor::{Executor, Owner};
 use super::handle::Handle;
-use super::label::{ChildId, End, Label, Who};
-use super::node::{ABORTED, CANCELLED, Node, Ready, STOPS};
+use super::host::{Host, Stay};
+use super::label::{ChildId, Label, Who};
+use super::node::{ABORTED, CANCELLED, Node, STOPS};
+use super::output::Output;
 use super::polled::Polled;
+use super::slot::Slot;
 use super::tree::Activity;
+use super::verdict::{Ended, Verdict};
 use super::watch::Watch;
-use crate::primitives::atomic::{AtomicBool, Ordering};
-use crate::runtime::Drives;
-use crate::sync::{AcquireOwned, Limit, OwnedPermit};
-use crate::task::{JoinError, Reason, catch, catch_drop, discard, forget_panic};
-
-/// What a task leaves for its handle. Dropped unread, a panic in it is reported.
-pub(super) struct Output<T> {
-    result: Option<Result<T, JoinError>>,
-    node: Arc<Node>,
-}
-
-impl<T> Output<T> {
-    pub(super) fn new(result: Result<T, JoinError>, node: Arc<Node>) -> Self {
-        Self {
-            result: Some(result),
-            node,
-        }
-    }
-
-    pub(super) fn take(mut self) -> Result<T, JoinError> {
-        self.result
-            .take()
-            .expect("only this takes it, and consumes the output")
-    }
-}
-
-impl<T> Drop for Output<T> {
-    fn drop(&mut self) {
-        let payload = match self.result.take() {
-            None => return,
-            Some(Ok(value)) => catch_drop(value).err(),
-            Some(Err(error)) => error.into_panic().ok(),
-        };
-        if let Some(payload) = payload {
-            self.node.runtime().report_unobserved(payload);
-        }
-    }
-}
-
-/// Whose are the errors of a task, and what its handle gets.
-pub(super) trait Verdict<O>: Send + 'static {
-    type Value: Send + 'static;
-
-    /// Called once the future has been dropped.
-    fn judge(&self, output: O, node: &Arc<Node>, id: ChildId) -> Result<Self::Value, JoinError>;
-
-    /// As [`judge`](Self::judge), for a task that panicked.
-    fn judge_panic(
-        &self,
-        payload: Box<dyn std::any::Any + Send>,
-        node: &Arc<Node>,
-        id: ChildId,
-    ) -> JoinError;
-}
-
-/// Everything goes to the handle.
-pub(super) struct ToHandle;
-
-impl<O: Send + 'static> Verdict<O> for ToHandle {
-    type Value = O;
-
-    fn judge(&self, output: O, _node: &Arc<Node>, _id: ChildId) -> Result<O, JoinError> {
-        Ok(output)
-    }
-
-    fn judge_panic(
-        &self,
-        payload: Box<dyn std::any::Any + Send>,
-        _node: &Arc<Node>,
-        _id: ChildId,
-    ) -> JoinError {
-        JoinError::panicked(payload)
-    }
-}
-
-/// A place under the limit of the group, or in the queue for one.
-pub(super) enum Slot {
-    Free,
-    Waiting(AcquireOwned),
-    Held(OwnedPermit),
-}
-
-impl Slot {
-    /// Takes a place, or the next in the queue.
-    pub(super) fn of(limit: Option<&Limit>) -> Self {
-        let Some(limit) = limit else {
-            return Self::Free;
-        };
-        let mut wait = limit.acquire_owned();
-        // Queues at once; whom to wake it learns when the task is first polled.
-        match Pin::new(&mut wait).poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(permit) => Self::Held(permit),
-            Poll::Pending => Self::Waiting(wait),
-        }
-    }
-
-    pub(super) fn into_permit(self) -> Option<OwnedPermit> {
-        match self {
-            Self::Held(permit) => Some(permit),
-            Self::Free | Self::Waiting(_) => None,
-        }
-    }
-
-    #[inline]
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        match self {
-            Self::Waiting(_) => self.poll_waiting(cx),
-            Self::Free | Self::Held(_) => Poll::Ready(()),
-        }
-    }
-
-    #[cold]
-    fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if let Self::Waiting(wait) = self {
-            let permit = std::task::ready!(Pin::new(wait).poll(cx));
-            *self = Self::Held(permit);
-        }
-        Poll::Ready(())
-    }
-}
+use crate::task::catch;
 
 /// Starts `future` as a child of `node`. A group that takes no more gives it back.
 pub(super) fn spawn<F, V>(
@@ -197,82 +81,6 @@ where
     (runnable, task.fallible())
 }
 
-/// Where a child runs.
-pub(super) enum Host {
-    /// With all others of its group and those above.
-    Group(Arc<Node>),
-    /// As a task of the runtime of its own.
-    Alone(Arc<Solo>),
-}
-
-/// The executor of a single child.
-pub(super) struct Solo {
-    node: Arc<Node>,
-    label: Label,
-    executor: Executor<Ready>,
-    alive: AtomicBool,
-}
-
-/// Keeps the driver of a child that runs alone for as long as the child lives.
-pub(super) struct Stay(Arc<Solo>);
-
-impl Host {
-    pub(super) fn of(node: &Arc<Node>, isolated: bool, label: impl FnOnce() -> Label) -> Self {
-        if !isolated {
-            return Self::Group(node.clone());
-        }
-        Self::Alone(Arc::new(Solo {
-            node: node.clone(),
-            label: label(),
-            executor: Executor::new(node.runtime().clone(), Some(1)),
-            alive: AtomicBool::new(true),
-        }))
-    }
-
-    pub(super) fn stay(&self) -> Option<Stay> {
-        match self {
-            Self::Group(_) => None,
-            Self::Alone(solo) => Some(Stay(solo.clone())),
-        }
-    }
-
-    fn push(&self, child: Runnable, again: bool) {
-        match self {
-            Self::Group(node) => node.push(child, again),
-            Self::Alone(solo) => solo.executor.push(solo, Ready(child), again),
-        }
-    }
-}
-
-impl Drop for Stay {
-    fn drop(&mut self) {
-        // A child ends in its driver, which looks afterwards, or where there is none any more.
-        self.0.alive.store(false, Ordering::Release);
-    }
-}
-
-impl Drives for Solo {
-    fn children(self: Arc<Self>) -> Vec<String> {
-        vec![format!("{}, isolated", self.label.line(&self.node.path()))]
-    }
-}
-
-impl Owner for Solo {
-    type Job = Ready;
-
-    fn executor(&self) -> &Executor<Ready> {
-        &self.executor
-    }
-
-    fn has_children(&self) -> bool {
-        self.alive.load(Ordering::Acquire)
-    }
-
-    fn runtime_gone(self: &Arc<Self>) {
-        self.node.runtime_gone();
-    }
-}
-
 pin_project! {
     struct Plain<F: Future, V: Verdict<F::Output>> {
         // `None` once it has been dropped.
@@ -315,50 +123,6 @@ pub(super) fn poll_watched<T>(
         node.note_stall(id, watch, Activity::Polled, took);
     }
     poll
-}
-
-/// How a future came to its end.
-pub(super) enum Ended<O> {
-    Output(O),
-    Panicked(Box<dyn std::any::Any + Send>),
-    Stopped(Option<Reason>),
-    /// Dropped because its grace was over.
-    Aborted(Option<Reason>),
-}
-
-impl<O> Ended<O> {
-    /// What the handle gets, and what the group counts.
-    pub(super) fn settle<V: Verdict<O>>(
-        self,
-        verdict: &V,
-        node: &Arc<Node>,
-        id: ChildId,
-    ) -> (Result<V::Value, JoinError>, End) {
-        match self {
-            Self::Output(output) => match verdict.judge(output, node, id) {
-                Ok(value) => (Ok(value), End::Finished),
-                Err(error) => (Err(error), End::Failed),
-            },
-            Self::Panicked(payload) => (Err(verdict.judge_panic(payload, node, id)), End::Panicked),
-            Self::Stopped(reason) => (Err(JoinError::cancelled(reason)), End::Cancelled),
-            Self::Aborted(reason) => (Err(JoinError::cancelled(reason)), End::Aborted),
-        }
-    }
-
-    /// With the panic of the future's destructor, if it had one. The first panic counts.
-    pub(super) fn after_drop(self, dropped: Result<(), Box<dyn std::any::Any + Send>>) -> Self {
-        match (dropped, self) {
-            (Ok(()), ended) => ended,
-            (Err(second), Self::Panicked(first)) => {
-                forget_panic(second);
-                Self::Panicked(first)
-            }
-            (Err(payload), lost) => {
-                discard(lost);
-                Self::Panicked(payload)
-            }
-        }
-    }
 }
 
 impl<F, V> Plain<F, V>

@@ -7,14 +7,16 @@ use std::task::{Context as PollContext, Poll};
 
 use pin_project_lite::pin_project;
 
-use super::child::{Slot, ToHandle};
 use super::door::{Door, Options};
-use super::failure::{BoxError, Failures};
+use super::failure::BoxError;
+use super::failures::Failures;
 use super::handle::Handle;
 use super::label::{Name, Who};
 use super::member::{self, Member, OnCancel};
 use super::reference::GroupRef;
+use super::slot::Slot;
 use super::task::TaskBuilder;
+use super::verdict::ToHandle;
 use crate::runtime::Runtime;
 use crate::task::{CancellationToken, Reason, discard};
 
@@ -41,11 +43,11 @@ use crate::task::{CancellationToken, Reason, discard};
 /// ```
 pub struct Context<E = BoxError> {
     member: Arc<Member>,
-    failures: Arc<Failures<E>>,
+    failures: Failures<E>,
 }
 
 impl<E: Send + 'static> Context<E> {
-    pub(super) fn new(member: Arc<Member>, failures: Arc<Failures<E>>) -> Self {
+    pub(super) fn new(member: Arc<Member>, failures: Failures<E>) -> Self {
         Self { member, failures }
     }
 
@@ -164,7 +166,7 @@ impl<E: Send + 'static> Context<E> {
         &self.member
     }
 
-    pub(super) fn failures(&self) -> &Arc<Failures<E>> {
+    pub(super) fn failures(&self) -> &Failures<E> {
         &self.failures
     }
 

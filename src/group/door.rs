@@ -7,18 +7,20 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-use super::child::{self, Slot, ToHandle, Verdict};
-use super::failure::{Failures, ToGroup};
+use super::child;
+use super::failures::{Failures, ToGroup};
 use super::handle::Handle;
 use super::label::{Label, Name, Who};
 use super::member::{self, Member, OnCancel};
 use super::node::Node;
+use super::slot::Slot;
 use super::state::Wait;
+use super::verdict::{ToHandle, Verdict};
 use crate::task::catch_drop;
 
 pub(super) struct Door<E> {
     pub(super) node: Arc<Node>,
-    pub(super) failures: Arc<Failures<E>>,
+    pub(super) failures: Failures<E>,
     pub(super) who: Who,
 }
 

@@ -1,20 +1,20 @@
 //! The task of the runtime that polls the children of a group.
 
 use std::cell::Cell;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use super::executor::{Job, Owner, Rest};
-use crate::runtime::Runtime;
+use crate::runtime::{Drives, Runtime, Seat};
 
 /// After so many polls a driver yields to the other tasks of the runtime.
 const BATCH: u32 = 64;
-/// Or after so long, by a look at the clock every so many polls.
+/// Or after so long, by a look at the clock every so many polls: no more than four that block go
+/// before it.
 const SLICE: Duration = Duration::from_micros(200);
-const CLOCK_EVERY: u32 = 4;
+const CLOCK_EVERY: u32 = 3;
+
 crate::primitives::per_thread! {
     /// Which driver of which executor polls on this thread. The executor is its address.
     #[allow(clippy::missing_const_for_thread_local, reason = "the model checker knows no const")]
@@ -25,74 +25,55 @@ pub(super) fn polling_here() -> Option<(usize, usize)> {
     HERE.try_with(Cell::get).ok().flatten()
 }
 
-/// The task of the runtime that polls children.
-pub(super) struct Driver<O: Owner> {
-    owner: Arc<O>,
-    index: usize,
-    polled: bool,
-    ended: bool,
-    /// Outlives a poll: short batches must not put off those from outside for ever.
-    turn: u32,
-}
-
-impl<O: Owner> Driver<O> {
-    pub(super) fn new(owner: Arc<O>, index: usize) -> Self {
-        Self {
-            owner,
-            index,
-            polled: false,
-            ended: false,
-            turn: 0,
-        }
+impl<O: Owner> Drives for O {
+    fn children(self: Arc<Self>) -> Vec<String> {
+        self.lines()
     }
-}
 
-impl<O: Owner> Unpin for Driver<O> {}
-
-impl<O: Owner> Future for Driver<O> {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = &mut *self;
-        if this.ended {
+    fn poll_driver(
+        &self,
+        this: &Arc<dyn Drives>,
+        seat: &mut Seat,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        if seat.ended {
             return Poll::Ready(());
         }
-        this.polled = true;
-        let owner = &this.owner;
-        let executor = owner.executor();
-        executor.begin(this.index);
-        let _here = Here::enter(executor.address(), this.index);
+        seat.polled = true;
+        let executor = self.executor();
+        let runtime = executor.runtime();
+        executor.begin(seat.index);
+        if executor.call_second(this, seat.index) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let _here = Here::enter(executor.address(), seat.index);
         let mut batch = Batch::default();
         loop {
-            let Some(job) = executor.take(owner, this.index, &mut this.turn) else {
-                match executor.rest(owner, this.index, cx) {
+            let Some(job) = executor.take(this, seat.index, &mut seat.turn) else {
+                match executor.rest(self, this, seat.index, cx) {
                     Rest::Work => continue,
                     Rest::Parked => return Poll::Pending,
                     Rest::Ended => {
-                        this.ended = true;
+                        seat.ended = true;
                         return Poll::Ready(());
                     }
                 }
             };
+            batch.poll_begins(runtime);
             job.run();
-            if batch.is_over(executor.runtime()) || executor.runtime().should_yield() {
-                executor.runtime().yield_now(cx);
+            if batch.is_over(runtime) || runtime.should_yield() {
+                runtime.yield_now(cx);
                 return Poll::Pending;
             }
         }
     }
-}
 
-impl<O: Owner> Drop for Driver<O> {
-    fn drop(&mut self) {
-        if self.ended {
-            return;
-        }
-        let executor = self.owner.executor();
-        if self.polled {
-            executor.abandoned(&self.owner, self.index);
+    fn driver_dropped(self: Arc<Self>, seat: &Seat) {
+        if seat.polled {
+            self.executor().abandoned(&self, seat.index);
         } else {
-            executor.die(&self.owner);
+            self.executor().die(&self);
         }
     }
 }
@@ -105,13 +86,18 @@ struct Batch {
 }
 
 impl Batch {
-    fn is_over(&mut self, runtime: &Runtime) -> bool {
+    fn poll_begins(&mut self, runtime: &Runtime) {
         self.polls += 1;
         // Most turns are a single poll, and pay for no clock.
         if self.polls == 2 {
             self.since = Some(runtime.now());
         }
-        if self.polls % CLOCK_EVERY != 0 {
+    }
+
+    /// Looked at after each poll. Of the first no time is known, so that it and those up to the
+    /// next look at the clock are all that can take long before the turn is over.
+    fn is_over(&self, runtime: &Runtime) -> bool {
+        if self.polls % CLOCK_EVERY != 1 {
             return false;
         }
         self.polls >= BATCH

@@ -11,7 +11,7 @@ use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 
 use super::executor::{Executor, Job, Owner};
-use crate::runtime::{BoxFuture, Drives, Runtime, Sleeper, Spawner};
+use crate::runtime::{BoxFuture, Runtime, Sleeper, Spawner};
 
 /// A thread of the model for each task. Takes `left` tasks and drops those that come after.
 struct Threads {
@@ -67,14 +67,12 @@ struct Children {
     parked: Mutex<Option<Vec<Child>>>,
 }
 
-impl Drives for Children {
-    fn children(self: Arc<Self>) -> Vec<String> {
-        Vec::new()
-    }
-}
-
 impl Owner for Children {
     type Job = Child;
+
+    fn lines(self: Arc<Self>) -> Vec<String> {
+        Vec::new()
+    }
 
     fn executor(&self) -> &Executor<Child> {
         &self.executor

@@ -7,13 +7,13 @@
 
 use std::collections::VecDeque;
 use std::mem;
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, OnceLock};
 use std::task::Context;
 
-use super::driver::{Driver, polling_here};
+use super::driver::polling_here;
 use super::queue::{Place, Queue};
 use crate::primitives::atomic::{AtomicUsize, Ordering, fence};
-use crate::runtime::{Drives, Runtime};
+use crate::runtime::{Driver, Drives, Runtime};
 use crate::task::{catch, catch_drop};
 
 /// What drivers run. In the crate a child that is ready; in the model checks a stand-in.
@@ -23,8 +23,11 @@ pub(super) trait Job: Send + 'static {
 }
 
 /// Who has an [`Executor`] for its children. Drivers hold it.
-pub(super) trait Owner: Drives + 'static {
+pub(super) trait Owner: Send + Sync + 'static {
     type Job: Job;
+
+    /// The live children, a line for each.
+    fn lines(self: Arc<Self>) -> Vec<String>;
 
     fn executor(&self) -> &Executor<Self::Job>;
 
@@ -43,11 +46,11 @@ pub(super) struct Executor<J> {
     word: AtomicUsize,
     /// What was made ready elsewhere than in a driver.
     outside: Queue<J>,
-    /// The place of driver nought. Most groups never need another.
-    first: Place<J>,
+    /// The places of the first drivers. Few groups need others.
+    first: [Place<J>; FIRST],
     others: OnceLock<Box<[Place<J>]>>,
-    /// How many drivers there may be. Asked of the runtime when a second one could be needed.
-    most: OnceLock<usize>,
+    /// How many drivers there may be. `None`: as many as the runtime says.
+    most: Option<usize>,
     /// Whether the runtime chooses which child runs next, and reports on them.
     watched: bool,
 }
@@ -71,6 +74,9 @@ const fn parked(index: usize) -> usize {
     1 << (MOST + index)
 }
 
+/// How many drivers have their places inside.
+const FIRST: usize = 2;
+
 /// Every so often what was woken from outside goes first, or children that keep each other busy
 /// would starve it.
 const OUTSIDE_EVERY: u32 = 32;
@@ -85,9 +91,9 @@ impl<J: Job> Executor<J> {
             runtime,
             word: AtomicUsize::new(0),
             outside: Queue::new(),
-            first: Place::new(),
+            first: std::array::from_fn(|_| Place::new()),
             others: OnceLock::new(),
-            most: most.map_or_else(OnceLock::new, OnceLock::from),
+            most,
         }
     }
 
@@ -113,7 +119,7 @@ impl<J: Job> Executor<J> {
         // A child that only woke itself is served by the driver that polls it.
         if !(again && here.is_some()) {
             // Any driver may be about to block its thread, that of an isolated child above all.
-            self.call(owner, polled.is_some());
+            self.call(|| owner.clone(), polled.is_some());
         }
         // After the push: whoever set the flag before it has emptied the queues already.
         if self.word.load(Ordering::SeqCst) & DEAD != 0 {
@@ -145,27 +151,26 @@ impl<J: Job> Executor<J> {
     }
 
     fn most(&self) -> usize {
-        *self
-            .most
-            .get_or_init(|| self.runtime.parallelism().get().min(MOST))
+        self.most
+            .unwrap_or_else(|| self.runtime.most_drivers().min(MOST))
     }
 
     #[inline]
     fn place(&self, index: usize) -> &Place<J> {
-        match index.checked_sub(1) {
-            None => &self.first,
-            Some(index) => {
+        match self.first.get(index) {
+            Some(place) => place,
+            None => {
                 let others = self
                     .others
-                    .get_or_init(|| (1..self.most()).map(|_| Place::new()).collect());
-                &others[index]
+                    .get_or_init(|| (FIRST..self.most()).map(|_| Place::new()).collect());
+                &others[index - FIRST]
             }
         }
     }
 
     fn queues(&self) -> impl Iterator<Item = &Queue<J>> {
         let others = self.others.get().map_or(&[][..], |others| others);
-        let places = std::iter::once(&self.first).chain(others);
+        let places = self.first.iter().chain(others);
         std::iter::once(&self.outside).chain(places.map(|place| &place.queue))
     }
 
@@ -177,7 +182,7 @@ impl<J: Job> Executor<J> {
     }
 
     /// Gets one more driver to look, unless all are at work or one is on its way.
-    fn call(&self, owner: &Arc<impl Owner<Job = J>>, from_driver: bool) {
+    fn call(&self, owner: impl FnOnce() -> Arc<dyn Drives>, from_driver: bool) {
         let mut word = self.word.load(Ordering::SeqCst);
         loop {
             if word & (CALLING | DEAD) != 0 {
@@ -205,9 +210,7 @@ impl<J: Job> Executor<J> {
                     break;
                 }
                 Ok(_) => {
-                    let driver = Box::pin(Driver::new(owner.clone(), index));
-                    let drives = Arc::downgrade(owner) as Weak<dyn Drives>;
-                    self.runtime.spawn_driver(driver, drives);
+                    self.runtime.spawn_driver(Driver::new(owner(), index));
                     break;
                 }
             }
@@ -215,6 +218,23 @@ impl<J: Job> Executor<J> {
         if from_driver {
             self.runtime.bump();
         }
+    }
+
+    /// Calls a helper for driver `index`, which begins its turn, if that is the only one and finds
+    /// more than it can take at once. If so it has to give way now, and be polled again at once:
+    /// a scheduler that keeps the task woken last for this thread runs the helper here, and others
+    /// can take the driver itself. That saves the bump.
+    pub(super) fn call_second(&self, driven: &Arc<dyn Drives>, index: usize) -> bool {
+        let ready = |queue: &Queue<J>| queue.len.load(Ordering::Relaxed);
+        if ready(&self.outside) + ready(&self.place(index).queue) < 2
+            || self.word.load(Ordering::SeqCst) & (PRESENT | CALLING) != present(index)
+            || self.most() == 1
+            || !self.runtime.keeps_woken_last()
+        {
+            return false;
+        }
+        self.call(|| driven.clone(), false);
+        true
     }
 
     fn wake(&self, index: usize) {
@@ -225,12 +245,7 @@ impl<J: Job> Executor<J> {
     }
 
     /// The next job for driver `index`.
-    pub(super) fn take(
-        &self,
-        owner: &Arc<impl Owner<Job = J>>,
-        index: usize,
-        turn: &mut u32,
-    ) -> Option<J> {
+    pub(super) fn take(&self, owner: &Arc<dyn Drives>, index: usize, turn: &mut u32) -> Option<J> {
         *turn = turn.wrapping_add(1);
         if *turn % OUTSIDE_EVERY == 0 {
             if let Some((job, more)) = self.outside.pop(&self.runtime) {
@@ -265,10 +280,10 @@ impl<J: Job> Executor<J> {
 
     /// Calls a helper if something was left behind.
     #[inline]
-    fn share(&self, owner: &Arc<impl Owner<Job = J>>, more: bool) {
+    fn share(&self, owner: &Arc<dyn Drives>, more: bool) {
         // A driver that is called already has not looked yet.
         if more && self.word.load(Ordering::SeqCst) & CALLING == 0 {
-            self.call(owner, true);
+            self.call(|| owner.clone(), true);
         }
     }
 
@@ -295,8 +310,10 @@ impl<J: Job> Executor<J> {
     /// Takes half of what another driver has queued: the first to be run, the others to the queue
     /// `own`; says whether there are others.
     fn rob_another(&self, index: usize, own: &Queue<J>) -> Option<(J, bool)> {
-        // As long as there was one driver only, there is nobody to rob.
-        self.others.get()?;
+        // As long as there is one driver only, there is nobody to rob.
+        if self.word.load(Ordering::SeqCst) & PRESENT == present(index) {
+            return None;
+        }
         for (other, queue) in self.queues().skip(1).enumerate() {
             if other == index || queue.is_empty_hint() {
                 continue;
@@ -323,13 +340,14 @@ impl<J: Job> Executor<J> {
     /// Driver `index` has nothing to do: parks it or ends it, unless something came meanwhile.
     pub(super) fn rest(
         &self,
-        owner: &Arc<impl Owner<Job = J>>,
+        owner: &impl Owner<Job = J>,
+        driven: &Arc<dyn Drives>,
         index: usize,
         cx: &Context<'_>,
     ) -> Rest {
-        if self.word.load(Ordering::SeqCst) >> MOST & PRESENT != 0 {
-            // One parked driver is enough.
-            return self.end(owner, index);
+        // As long as a child lives one driver stays: the last.
+        if self.leave(index, Leave::UnlessLast) {
+            return self.ended(driven);
         }
         let waker = cx.waker().clone();
         let old = self.place(index).waker.lock().replace(waker);
@@ -340,10 +358,18 @@ impl<J: Job> Executor<J> {
             return Rest::Work;
         }
         // The fence in there pairs with the one in `last_child_gone` too.
-        if !owner.has_children() {
-            return self.end(owner, index);
+        if owner.has_children() {
+            return Rest::Parked;
         }
-        Rest::Parked
+        self.leave(index, Leave::Always);
+        self.ended(driven)
+    }
+
+    fn ended(&self, driven: &Arc<dyn Drives>) -> Rest {
+        if self.has_work() {
+            self.call(|| driven.clone(), false);
+        }
+        Rest::Ended
     }
 
     /// Driver `index` looks from now on: who relied on it to do so need not call another.
@@ -356,23 +382,29 @@ impl<J: Job> Executor<J> {
         }
     }
 
-    fn end(&self, owner: &Arc<impl Owner<Job = J>>, index: usize) -> Rest {
-        self.leave(index);
-        if self.has_work() {
-            self.call(owner, false);
-        }
-        Rest::Ended
-    }
-
+    /// Whether driver `index` has left.
+    ///
     /// A call may have been meant for the driver that leaves, so it counts as answered; whoever
     /// leaves has to look once more.
-    fn leave(&self, index: usize) {
+    fn leave(&self, index: usize, when: Leave) -> bool {
+        let mut word = self.word.load(Ordering::SeqCst);
+        // A new driver in this place stores its waker after we have left it.
         let waker = self.place(index).waker.lock().take();
-        self.word.fetch_and(
-            !(parked(index) | present(index) | CALLING),
-            Ordering::SeqCst,
-        );
+        let left = loop {
+            if when == Leave::UnlessLast && word & PRESENT == present(index) {
+                break false;
+            }
+            let new = word & !(parked(index) | present(index) | CALLING);
+            match self
+                .word
+                .compare_exchange_weak(word, new, Ordering::SeqCst, Ordering::SeqCst)
+            {
+                Ok(_) => break true,
+                Err(now) => word = now,
+            }
+        };
         catch_drop(waker).ok();
+        left
     }
 
     /// The runtime dropped a driver that it had polled: its jobs go to another.
@@ -386,9 +418,9 @@ impl<J: Job> Executor<J> {
         outside.extend(jobs);
         self.outside.note(&outside);
         drop(outside);
-        self.leave(index);
+        self.leave(index, Leave::Always);
         if owner.has_children() || self.has_work() {
-            self.call(owner, false);
+            self.call(|| owner.clone(), false);
         }
         // While they changed queues, whoever set the flag did not find them.
         if self.word.load(Ordering::SeqCst) & DEAD != 0 {
@@ -426,4 +458,11 @@ pub(super) enum Rest {
     Parked,
     Ended,
     Work,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Leave {
+    Always,
+    /// Not if no other driver is there.
+    UnlessLast,
 }

@@ -6,10 +6,10 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use async_task::FallibleTask;
 
-use super::child::Output;
 use super::label::{ChildId, Name, Stop};
 use super::member::Member;
 use super::node::Node;
+use super::output::Output;
 use super::state::Wait;
 use crate::task::{CancelledOwned, JoinError, Reason, discard};
 

@@ -7,13 +7,16 @@ use std::sync::Arc;
 use async_task::Runnable;
 
 use super::Group;
-use super::child::{Host, Slot, ToHandle};
+use super::body;
 use super::door::Options;
 use super::executor::Owner;
 use super::handle::Handle;
+use super::host::Host;
 use super::label::{ChildId, Stop};
 use super::member::{self, Member, OnCancel};
 use super::node::{CLOSING, Node};
+use super::slot::Slot;
+use super::verdict::ToHandle;
 use crate::task::{CancellationToken, discard};
 
 impl<E: Send + 'static> Group<E> {
@@ -35,7 +38,7 @@ impl<E: Send + 'static> Group<E> {
         let label = Options::new(None).label;
         let host = Host::of(node, node.setup.isolated, || label.clone());
         let member = Member::new(node.clone(), label, OnCancel::Finish);
-        let (runnable, task) = member::make(&member, Slot::Free, host, hook, ToHandle);
+        let (runnable, task) = body::make(&member, Slot::Free, host, hook, ToHandle);
         let hook = Hook {
             runnable,
             member: member.clone(),

@@ -40,6 +40,7 @@
 //! [`isolated`](TaskBuilder::isolated).
 
 mod block;
+mod body;
 mod builder;
 mod cancel_all;
 mod child;
@@ -51,11 +52,15 @@ mod driver_model;
 mod ending;
 mod executor;
 mod failure;
+mod failures;
+mod group_error;
 mod handle;
 mod hook;
+mod host;
 mod label;
 mod member;
 mod node;
+mod output;
 mod polled;
 mod queue;
 mod reference;
@@ -66,21 +71,23 @@ mod scope;
 mod scope_handle;
 mod scope_run;
 mod shutdown;
+mod slot;
 mod stall;
 mod state;
 mod subgroup;
 mod task;
 mod tree;
+mod verdict;
 mod watch;
 
 use std::fmt;
 use std::future::Future;
 
-use self::child::ToHandle;
 use self::door::{Door, Options};
 use self::label::Name;
 use self::node::CLOSING;
 use self::state::Wait;
+use self::verdict::ToHandle;
 use crate::runtime::Runtime;
 use crate::sync::Limit;
 use crate::task::{CancellationToken, Reason};
@@ -90,7 +97,8 @@ pub use self::builder::{Builder, Parent};
 pub use self::cancel_all::{Cancelled, cancel_all};
 pub use self::context::{Context, Quit, Shield};
 pub use self::door::TrySpawnError;
-pub use self::failure::{BoxError, Failure, GroupError, OnFailure};
+pub use self::failure::{BoxError, Failure, OnFailure};
+pub use self::group_error::GroupError;
 pub use self::handle::{Ended, Handle};
 pub use self::member::OnCancel;
 pub use self::reference::GroupRef;

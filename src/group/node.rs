@@ -9,6 +9,7 @@ use async_task::Runnable;
 use slab::Slab;
 
 use super::executor::{Executor, Job, Owner};
+use super::failures::Kept;
 use super::hook::Hook;
 use super::label::{ChildId, End, Label, Name, Stop, Who};
 use super::member::Member;
@@ -19,7 +20,7 @@ use super::tree;
 use super::watch::Watch;
 use crate::primitives::SpinLock;
 use crate::primitives::atomic::{AtomicUsize, Ordering};
-use crate::runtime::{Drives, Runtime};
+use crate::runtime::Runtime;
 use crate::sync::{Limit, WaitList, wake_all};
 use crate::task::{CancellationToken, Reason, Task, discard};
 
@@ -90,6 +91,7 @@ pub(super) struct State {
     pub(super) tally: Tally,
     /// Cancels the group at its deadline.
     pub(super) deadline: Option<Task<()>>,
+    pub(super) kept: Kept,
 }
 
 pub(super) struct Child {
@@ -188,6 +190,7 @@ impl Node {
                 closed: WaitList::new(),
                 tally: Tally::default(),
                 deadline: None,
+                kept: Kept::Nothing,
             }),
             setup,
         }
@@ -513,14 +516,12 @@ impl Node {
     }
 }
 
-impl Drives for Node {
-    fn children(self: Arc<Self>) -> Vec<String> {
-        tree::lines(&self)
-    }
-}
-
 impl Owner for Node {
     type Job = Ready;
+
+    fn lines(self: Arc<Self>) -> Vec<String> {
+        tree::lines(&self)
+    }
 
     fn executor(&self) -> &Executor<Ready> {
         match &self.runs_on {

@@ -3,7 +3,6 @@ use std::future::Future;
 
 use super::Group;
 use super::builder::Builder;
-use super::child::ToHandle;
 use super::door::{Door, Options, TrySpawnError};
 use super::failure::BoxError;
 use super::handle::Handle;
@@ -12,6 +11,7 @@ use super::node::CLOSING;
 use super::state::{Closed, Closing, Wait};
 use super::subgroup::ClosedError;
 use super::task::TaskBuilder;
+use super::verdict::ToHandle;
 use crate::task::Reason;
 
 /// A clone of the way into a [`Group`], which does not own it.

@@ -8,10 +8,11 @@ use std::task::{Context, Poll};
 use futures_core::Stream;
 
 use super::Group;
-use super::child::{Slot, ToHandle};
 use super::door::Door;
 use super::failure::BoxError;
 use super::handle::Handle;
+use super::slot::Slot;
+use super::verdict::ToHandle;
 use crate::set::{Set, Turn};
 use crate::sync::{Limit, OwnedPermit};
 use crate::task::JoinError;

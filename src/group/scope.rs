@@ -10,10 +10,10 @@ use std::task::{Context, Poll, Waker};
 
 use pin_project_lite::pin_project;
 
-use super::child::Slot;
 use super::failure::{BoxError, Failure, OnFailure, Views};
 use super::scope_handle::{Panics, Place, ScopeHandle};
 use super::scope_run::{Body, ScopeRun};
+use super::slot::Slot;
 use crate::primitives::SpinLock;
 use crate::primitives::atomic::{AtomicUsize, Ordering};
 use crate::runtime::{Hook, Unobserved, print_unobserved};

@@ -13,7 +13,8 @@ use std::task::{Context, Poll};
 use pin_project_lite::pin_project;
 
 use super::block::BlockError;
-use super::failure::{BoxError, GroupError};
+use super::failure::BoxError;
+use super::group_error::GroupError;
 use super::scope::{Kind, Scope, Sendable, Shared};
 use crate::primitives::Mutex;
 use crate::set::{Set, Turn};

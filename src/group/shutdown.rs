@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::Group;
-use super::failure::GroupError;
+use super::group_error::GroupError;
 use super::node::Node;
 use super::report::Report;
 use super::state::{SelfWait, Wait};

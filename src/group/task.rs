@@ -1,12 +1,12 @@
 use std::fmt;
 use std::future::Future;
 
-use super::child::ToHandle;
 use super::context::Context;
 use super::door::{Door, Options};
 use super::failure::BoxError;
 use super::handle::Handle;
 use super::member::{Member, OnCancel};
+use super::verdict::ToHandle;
 
 /// A task that is about to be started. From [`Group::task`](super::Group::task).
 #[must_use = "nothing is started before a spawn"]

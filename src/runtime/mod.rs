@@ -37,6 +37,7 @@ mod async_std;
 mod block_on;
 mod blocking;
 mod clock;
+mod driver;
 mod sleep;
 #[cfg(feature = "smol")]
 mod smol;
@@ -57,7 +58,7 @@ use std::future::Future;
 use std::num::NonZeroUsize;
 use std::panic::Location;
 use std::pin::pin;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock};
 use std::task::Context;
 use std::time::{Duration, Instant};
 
@@ -80,11 +81,11 @@ pub use self::threads::threads;
 pub use self::tokio::{NoRuntime, tokio};
 pub use self::unobserved::Unobserved;
 
+pub(crate) use self::driver::{Driver, Drives, Seat};
 #[cfg(feature = "sim")]
 pub(crate) use self::sleep::present;
 #[cfg(feature = "http")]
 pub(crate) use self::sleep::wall_clock;
-pub(crate) use self::spawner::Drives;
 pub(crate) use self::unobserved::{Hook, print_unobserved, report_unobserved};
 
 #[cfg(not(any(feature = "async-std", feature = "smol")))]
@@ -121,6 +122,7 @@ struct Inner {
     spawner: Arc<dyn Spawner>,
     clock: Clock,
     unobserved: Arc<Hook>,
+    most_drivers: OnceLock<NonZeroUsize>,
 }
 
 impl Runtime {
@@ -135,6 +137,7 @@ impl Runtime {
                 spawner: Arc::new(spawner),
                 clock,
                 unobserved: Arc::new(print_unobserved),
+                most_drivers: OnceLock::new(),
             }),
         }
     }
@@ -240,6 +243,7 @@ impl Runtime {
                 spawner: self.inner.spawner.clone(),
                 clock: self.inner.clock.clone(),
                 unobserved: Arc::new(hook),
+                most_drivers: OnceLock::new(),
             }),
         }
     }
@@ -256,9 +260,15 @@ impl Runtime {
         quiet(|| (self.inner.unobserved)(unobserved));
     }
 
-    /// Starts a driver of a group. `task` never unwinds.
-    pub(crate) fn spawn_driver(&self, task: BoxFuture<'static, ()>, drives: Weak<dyn Drives>) {
-        self.inner.spawner.spawn_driver(task, drives);
+    /// Starts a driver of a group.
+    pub(crate) fn spawn_driver(&self, driver: Driver) {
+        self.inner.spawner.spawn_driver(driver);
+    }
+
+    /// How many drivers a group may have: the [`parallelism`](Self::parallelism), asked for once.
+    pub(crate) fn most_drivers(&self) -> usize {
+        let most = self.inner.most_drivers.get_or_init(|| self.parallelism());
+        most.get()
     }
 
     pub(crate) fn watches_groups(&self) -> bool {
@@ -271,6 +281,10 @@ impl Runtime {
 
     pub(crate) fn yield_now(&self, cx: &mut Context<'_>) {
         self.inner.spawner.yield_now(cx);
+    }
+
+    pub(crate) fn keeps_woken_last(&self) -> bool {
+        self.inner.spawner.keeps_woken_last()
     }
 
     pub(crate) fn bump(&self) {

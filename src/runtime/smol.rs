@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 use ::smol::Executor;
 
 use super::clock::Clock;
-use super::{BoxFuture, Runtime, Spawner, async_io};
+use super::{BoxFuture, Driver, Runtime, Spawner, async_io};
 
 /// smol's global executor, which smol starts on first use.
 ///
@@ -60,6 +60,10 @@ impl Spawner for Global {
         ::smol::spawn(task).detach();
     }
 
+    fn spawn_driver(&self, driver: Driver) {
+        ::smol::spawn(driver).detach();
+    }
+
     fn parallelism(&self) -> NonZeroUsize {
         // As smol reads it.
         std::env::var("SMOL_THREADS")
@@ -81,6 +85,12 @@ impl Spawner for Own {
     fn spawn(&self, task: BoxFuture<'static, ()>) {
         if let Some(executor) = self.0.upgrade() {
             executor.spawn(task).detach();
+        }
+    }
+
+    fn spawn_driver(&self, driver: Driver) {
+        if let Some(executor) = self.0.upgrade() {
+            executor.spawn(driver).detach();
         }
     }
 

@@ -2,10 +2,11 @@ use std::future::Future;
 use std::num::NonZeroUsize;
 use std::panic::Location;
 use std::pin::Pin;
-use std::sync::{Arc, Weak};
 use std::task::Context;
 
 use futures_core::future::BoxFuture;
+
+use super::driver::Driver;
 
 /// Starts tasks. One of the two traits behind a [`Runtime`](super::Runtime).
 ///
@@ -38,11 +39,11 @@ pub trait Spawner: Send + Sync + 'static {
         self.spawn(task);
     }
 
-    /// As [`spawn`](Self::spawn), for a driver of a group, and a spawner that tells what it drives.
+    /// As [`spawn`](Self::spawn), for a driver of a group, and a spawner that needs no box for it or
+    /// tells what it drives.
     #[doc(hidden)]
-    fn spawn_driver(&self, task: BoxFuture<'static, ()>, drives: Weak<dyn Drives>) {
-        let _ = drives;
-        self.spawn(task);
+    fn spawn_driver(&self, driver: Driver) {
+        self.spawn(Box::pin(driver));
     }
 
     /// Runs `work` where it may block.
@@ -84,8 +85,14 @@ pub trait Spawner: Send + Sync + 'static {
         cx.waker().wake_by_ref();
     }
 
+    /// Whether the task that was woken last is kept for the thread it was woken on.
+    #[doc(hidden)]
+    fn keeps_woken_last(&self) -> bool {
+        false
+    }
+
     /// Called by a task that has just woken another which must not wait for it, for a scheduler
-    /// that keeps the task woken last for the thread it was woken on.
+    /// that [`keeps_woken_last`](Self::keeps_woken_last).
     #[doc(hidden)]
     fn bump(&self) {}
 
@@ -101,13 +108,6 @@ pub trait Spawner: Send + Sync + 'static {
         let _ = ready;
         0
     }
-}
-
-/// What drivers poll.
-#[doc(hidden)]
-pub trait Drives: Send + Sync {
-    /// The live children of the group: who they are and what they do.
-    fn children(self: Arc<Self>) -> Vec<String>;
 }
 
 pub(super) fn available_parallelism() -> NonZeroUsize {

@@ -14,7 +14,7 @@ use ::tokio::task::{AbortHandle, unconstrained};
 use pin_project_lite::pin_project;
 
 use super::clock::Clock;
-use super::{BoxFuture, Runtime, Spawner};
+use super::{BoxFuture, Driver, Runtime, Spawner};
 use crate::primitives::atomic::{AtomicUsize, Ordering};
 use crate::task::{catch, forget_panic};
 
@@ -98,6 +98,10 @@ impl Spawner for Tasks {
         self.0.spawn(task);
     }
 
+    fn spawn_driver(&self, driver: Driver) {
+        self.0.spawn(driver);
+    }
+
     fn spawn_blocking(&self, work: Box<dyn FnOnce() + Send>) {
         // tokio panics where the system gives it no thread. The work is in its queue by then, to
         // be run by a later thread or dropped with the runtime.
@@ -133,10 +137,13 @@ impl Spawner for Tasks {
         debug_assert!(polled.is_pending());
     }
 
+    fn keeps_woken_last(&self) -> bool {
+        // It waits for this worker, where no other can take it, until one more is woken or spawned.
+        self.0.metrics().num_workers() > 1
+    }
+
     fn bump(&self) {
-        // The task woken last waits for this worker, where no other can take it, until one more
-        // is spawned.
-        if self.0.metrics().num_workers() > 1 {
+        if self.keeps_woken_last() {
             self.0.spawn(async {});
         }
     }

@@ -2,10 +2,10 @@ use std::future::Future;
 use std::num::NonZeroUsize;
 use std::panic::Location;
 use std::pin::Pin;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use super::executor::{Shared, Started};
-use crate::runtime::{BoxFuture, Drives, Spawner};
+use crate::runtime::{BoxFuture, Driver, Spawner};
 
 /// The [`Spawner`] of a [`Sim`](super::Sim).
 pub(super) struct SimSpawner(pub(super) Arc<Shared>);
@@ -20,8 +20,9 @@ impl Spawner for SimSpawner {
         self.0.spawn(task, Started::At(caller));
     }
 
-    fn spawn_driver(&self, task: BoxFuture<'static, ()>, drives: Weak<dyn Drives>) {
-        self.0.spawn(task, Started::ToDrive(drives));
+    fn spawn_driver(&self, driver: Driver) {
+        let drives = driver.drives();
+        self.0.spawn(Box::pin(driver), Started::ToDrive(drives));
     }
 
     fn spawn_blocking(&self, work: Box<dyn FnOnce() + Send>) {

@@ -138,6 +138,12 @@ where
                 }
             }
             if this.slot.poll(cx).is_ready() {
+                if !*this.polled {
+                    // A hook that was taken back when it was about to begin.
+                    if let Some(reason) = member.has_quit() {
+                        return Poll::Ready(Ended::Stopped(Some(reason)));
+                    }
+                }
                 *this.polled = true;
                 let watch = member.watch.as_ref();
                 match poll_watched(node, member.id(), watch, || future.as_mut().poll(cx)) {

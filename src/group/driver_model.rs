@@ -41,6 +41,10 @@ impl Spawner for Threads {
             Err(_) => {}
         }
     }
+
+    fn keeps_woken_last(&self) -> bool {
+        true
+    }
 }
 
 struct NoClock;
@@ -231,6 +235,36 @@ fn two_drivers_share_what_one_made_ready_and_both_end() {
     model(|| {
         let owner = Children::new(2, usize::MAX);
         owner.spawn(1);
+        owner.wait();
+        assert_eq!(owner.ran.load(Ordering::SeqCst), 2);
+    });
+}
+
+#[test]
+fn a_driver_that_finds_two_gives_way_to_the_second_and_both_end() {
+    model(|| {
+        let owner = Children::new(2, usize::MAX);
+        owner.spawn(0);
+        owner.spawn(0);
+        owner.wait();
+        assert_eq!(owner.ran.load(Ordering::SeqCst), 2);
+    });
+}
+
+#[test]
+fn of_two_drivers_that_have_nothing_to_do_the_last_parks_and_hears_of_the_last_child() {
+    model(|| {
+        let owner = Children::new(2, usize::MAX);
+        // Alive until both have seen that nothing is left to do, or not yet.
+        owner.alive.fetch_add(1, Ordering::SeqCst);
+        owner.spawn(1);
+        // A driver that parks and is not told, or leaves none behind, hangs the model.
+        let last = Child {
+            owner: owner.clone(),
+            spawns: 0,
+            parks: false,
+        };
+        drop(last);
         owner.wait();
         assert_eq!(owner.ran.load(Ordering::SeqCst), 2);
     });

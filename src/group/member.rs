@@ -29,10 +29,13 @@ pub enum OnCancel {
     /// The future is dropped at its next await. One that was never polled does not run.
     #[default]
     Drop,
-    /// The future is asked by its token, and dropped after this long. It is polled at least once.
+    /// The future is asked by its token, and dropped this long after the request.
+    ///
+    /// It is polled at least once, so that it can see the request, but for one that waits for a
+    /// slot under the group's limit until its grace is over: that never began, and is dropped
+    /// unpolled. So tasks that wait for slots do not make a shutdown longer.
     Grace(Duration),
-    /// The future is asked by its token, and dropped after the group's hard limit. It is polled
-    /// at least once.
+    /// As [`Grace`](Self::Grace), with the group's hard limit for the grace.
     Finish,
 }
 

@@ -86,6 +86,11 @@ impl fmt::Debug for Closed {
 }
 
 /// A task, or the body of a block, waited for the end of a group that waits for its end.
+///
+/// Known by the thread: whoever polls the wait while a task of the group is polled there is that
+/// task. If that task runs an executor in its poll, as some `block_on` do, tasks of others that wait
+/// for the group get this error from it too, although they would not wait for ever. Have such a
+/// task wait somewhere else, or run the executor elsewhere than in a task of the group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SelfWait(());
 

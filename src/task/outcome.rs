@@ -6,6 +6,7 @@ use std::task::{Context, Poll, Waker};
 use super::{JoinError, catch_drop, discard, quiet};
 use crate::primitives::Mutex;
 use crate::runtime::{Hook, report_unobserved};
+use crate::sync::NeedsClone;
 
 /// Where a task leaves its outcome and where its handle waits for it.
 pub(super) struct Outcome<T> {
@@ -47,19 +48,31 @@ impl<T> Outcome<T> {
 
     /// Waits for the outcome and takes it.
     pub(super) fn poll_take(&self, cx: &mut Context<'_>) -> Poll<Result<T, JoinError>> {
-        let mut state = self.state.lock();
-        match mem::replace(&mut state.stage, Stage::Taken) {
-            Stage::Done(result) => Poll::Ready(result),
-            Stage::Taken => {
-                drop(state);
-                panic!("a task's handle was polled after it gave its output")
-            }
-            Stage::Running => {
-                state.stage = Stage::Running;
-                let old = replace_waker(&mut state.waiter, cx);
-                drop(state);
-                discard(old);
-                Poll::Pending
+        let mut spare = None;
+        loop {
+            let mut state = self.state.lock();
+            match mem::replace(&mut state.stage, Stage::Taken) {
+                Stage::Done(result) => {
+                    drop(state);
+                    discard(spare);
+                    return Poll::Ready(result);
+                }
+                Stage::Taken => {
+                    drop(state);
+                    panic!("a task's handle was polled after it gave its output")
+                }
+                Stage::Running => {
+                    state.stage = Stage::Running;
+                    let known = remember(&mut state.waiter, cx.waker(), &mut spare);
+                    drop(state);
+                    match known {
+                        Ok(old) => {
+                            discard(old);
+                            return Poll::Pending;
+                        }
+                        Err(NeedsClone) => spare = Some(cx.waker().clone()),
+                    }
+                }
             }
         }
     }
@@ -79,14 +92,24 @@ impl<T> Outcome<T> {
 
     /// Whether an abort was asked for; if not, remembers whom to wake when it is.
     pub(super) fn poll_aborted(&self, cx: &mut Context<'_>) -> bool {
-        let mut state = self.state.lock();
-        if state.aborted {
-            return true;
+        let mut spare = None;
+        loop {
+            let mut state = self.state.lock();
+            if state.aborted {
+                drop(state);
+                discard(spare);
+                return true;
+            }
+            let known = remember(&mut state.task, cx.waker(), &mut spare);
+            drop(state);
+            match known {
+                Ok(old) => {
+                    discard(old);
+                    return false;
+                }
+                Err(NeedsClone) => spare = Some(cx.waker().clone()),
+            }
         }
-        let old = replace_waker(&mut state.task, cx);
-        drop(state);
-        discard(old);
-        false
     }
 
     /// Makes the outcome visible. Only the first one counts.
@@ -142,12 +165,18 @@ impl<T> Outcome<T> {
     }
 }
 
-/// Stores the waker of `cx`; gives the old one back, to be dropped outside the lock.
-fn replace_waker(slot: &mut Option<Waker>, cx: &Context<'_>) -> Option<Waker> {
-    match slot {
-        Some(old) if old.will_wake(cx.waker()) => None,
-        _ => slot.replace(cx.waker().clone()),
+/// Has `slot` wake whom `waker` does. Gives what is to be dropped outside the lock; if it needs a
+/// clone, which must not be made under the lock, says so, to be called again with one.
+fn remember(
+    slot: &mut Option<Waker>,
+    waker: &Waker,
+    spare: &mut Option<Waker>,
+) -> Result<Option<Waker>, NeedsClone> {
+    if slot.as_ref().is_some_and(|old| old.will_wake(waker)) {
+        return Ok(spare.take());
     }
+    let clone = spare.take().ok_or(NeedsClone)?;
+    Ok(slot.replace(clone))
 }
 
 fn wake(waker: Option<Waker>) {

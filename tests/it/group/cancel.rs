@@ -113,6 +113,31 @@ fn cancelled_before_the_first_poll_only_those_with_a_grace_run() {
     assert_eq!(sim.elapsed(), Duration::ZERO);
 }
 
+// G20
+#[test]
+fn a_task_with_a_grace_is_polled_unless_it_waits_for_a_slot_for_all_of_it() {
+    // How long the task that has the slot keeps it, and how often the other is polled.
+    for (held, polled) in [(2, 1), (4, 0)] {
+        let sim = Sim::new();
+        let rt = sim.runtime();
+        let group = Group::builder(&rt).limit(1).build();
+        let first = OnCancel::Grace(SECOND * held);
+        group.task("first").on_cancel(first).spawn(pending::<()>());
+        let polls = Arc::new(AtomicUsize::new(0));
+        let second = group
+            .task("second")
+            .on_cancel(OnCancel::Grace(SECOND * 3))
+            .spawn(Forever(polls.clone()));
+        sim.run_until_idle();
+        group.cancel("x");
+        sim.advance(SECOND * 3 - Duration::from_millis(1));
+        assert!(!second.is_finished());
+        sim.advance(Duration::from_millis(1));
+        assert!(second.is_finished());
+        assert_eq!(polls.load(Ordering::SeqCst), polled);
+    }
+}
+
 #[test]
 fn a_grace_ends_with_a_drop() {
     let sim = Sim::new();

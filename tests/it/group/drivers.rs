@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use untethered::Runtime;
 use untethered::group::Group;
@@ -20,6 +20,10 @@ struct ByHand {
     tasks: Arc<Mutex<Vec<HandTask>>>,
     spawned: Arc<AtomicUsize>,
     sleeps: Arc<AtomicUsize>,
+    /// Whether it says that it keeps the task woken last for the thread that woke it.
+    keeps_last: bool,
+    /// Called by the next spawn.
+    at_spawn: Arc<Mutex<Option<Box<dyn FnOnce() + Send>>>>,
 }
 
 struct HandTask {
@@ -50,10 +54,18 @@ impl Spawner for ByHand {
                 times: AtomicUsize::new(0),
             }),
         });
+        let then = self.at_spawn.lock().unwrap().take();
+        if let Some(then) = then {
+            then();
+        }
     }
 
     fn parallelism(&self) -> NonZeroUsize {
         NonZeroUsize::new(4).unwrap()
+    }
+
+    fn keeps_woken_last(&self) -> bool {
+        self.keeps_last
     }
 }
 
@@ -75,6 +87,8 @@ impl ByHand {
             tasks: Arc::default(),
             spawned: Arc::default(),
             sleeps: Arc::default(),
+            keeps_last: false,
+            at_spawn: Arc::default(),
         }
     }
 
@@ -84,28 +98,32 @@ impl ByHand {
 
     /// Polls until nobody is woken any more. Says how many polls that took.
     fn run(&self) -> usize {
-        let mut polls = 0;
-        loop {
-            let mut tasks = self.tasks.lock().unwrap();
-            let next = tasks
-                .iter()
-                .position(|task| std::mem::take(&mut *task.woken.ready.lock().unwrap()));
-            let Some(next) = next else {
-                return polls;
-            };
-            let mut task = tasks.remove(next);
-            drop(tasks);
-            polls += 1;
-            let waker = task.woken.clone().into();
-            if task
-                .future
-                .as_mut()
-                .poll(&mut Context::from_waker(&waker))
-                .is_pending()
-            {
-                self.tasks.lock().unwrap().push(task);
-            }
+        std::iter::repeat_with(|| self.turn())
+            .take_while(|polled| *polled)
+            .count()
+    }
+
+    /// Polls one task that was woken, if there is one.
+    fn turn(&self) -> bool {
+        let mut tasks = self.tasks.lock().unwrap();
+        let next = tasks
+            .iter()
+            .position(|task| std::mem::take(&mut *task.woken.ready.lock().unwrap()));
+        let Some(next) = next else {
+            return false;
+        };
+        let mut task = tasks.remove(next);
+        drop(tasks);
+        let waker = task.woken.clone().into();
+        if task
+            .future
+            .as_mut()
+            .poll(&mut Context::from_waker(&waker))
+            .is_pending()
+        {
+            self.tasks.lock().unwrap().push(task);
         }
+        true
     }
 
     fn alive(&self) -> usize {
@@ -197,4 +215,82 @@ fn a_child_is_polled_once_for_each_wake_from_outside() {
         assert_eq!(polls.load(Ordering::SeqCst), 1 + round);
     }
     assert_eq!(host.spawned.load(Ordering::SeqCst), 1);
+}
+
+// G8
+#[test]
+fn a_driver_that_finds_two_children_gives_way_to_a_second_before_it_polls_any() {
+    let host = ByHand {
+        keeps_last: true,
+        ..ByHand::new()
+    };
+    let group = Group::builder(&host.runtime()).build();
+    let polls = Arc::new(AtomicUsize::new(0));
+    group.spawn(Forever(polls.clone()));
+    assert!(host.turn(), "one child needs no second driver");
+    assert_eq!(polls.load(Ordering::SeqCst), 1);
+    assert_eq!(host.spawned.load(Ordering::SeqCst), 1);
+    for _ in 0..3 {
+        group.spawn(Forever(polls.clone()));
+    }
+    assert!(host.turn());
+    assert_eq!(polls.load(Ordering::SeqCst), 1, "it gave way");
+    assert_eq!(host.spawned.load(Ordering::SeqCst), 2);
+    host.run();
+    assert_eq!(polls.load(Ordering::SeqCst), 4);
+    assert_eq!(host.alive(), 1);
+    group.abort();
+    host.run();
+    assert_eq!((host.alive(), group.is_closed()), (0, true));
+}
+
+// G19
+#[test]
+fn a_turn_of_a_driver_is_over_after_at_most_four_polls_that_took_long() {
+    for long_ones in 0..1_u32 << 9 {
+        let sim = Arc::new(Sim::new());
+        let host = ByHand {
+            clock: sim.runtime(),
+            ..ByHand::new()
+        };
+        let group = Group::builder(&host.runtime()).build();
+        let blocked = Arc::new(AtomicUsize::new(0));
+        for index in 0..9 {
+            let (sim, blocked) = (sim.clone(), blocked.clone());
+            group.spawn(async move {
+                if long_ones >> index & 1 == 1 {
+                    sim.advance(Duration::from_millis(1));
+                    blocked.fetch_add(1, Ordering::SeqCst);
+                }
+            });
+        }
+        assert!(host.turn());
+        let blocked = blocked.load(Ordering::SeqCst);
+        assert!(
+            blocked <= 4,
+            "{blocked} polls of {long_ones:b} before the host"
+        );
+        host.run();
+        assert!(group.is_empty());
+    }
+}
+
+// G10
+#[test]
+fn a_hook_that_is_taken_back_when_it_is_about_to_begin_is_not_polled() {
+    let host = ByHand::new();
+    let group = Group::builder(&host.runtime()).build();
+    let polls = Arc::new(AtomicUsize::new(0));
+    let first = group.on_closing(async {});
+    let second = Arc::new(group.on_closing(Forever(polls.clone())));
+    // The first is started, the second is not yet, and both are off the list.
+    let taken = second.clone();
+    *host.at_spawn.lock().unwrap() = Some(Box::new(move || taken.cancel("not needed")));
+    group.cancel("enough");
+    host.run();
+    assert!(first.is_finished() && second.is_finished() && group.is_closed());
+    assert_eq!(polls.load(Ordering::SeqCst), 0);
+    let second = Arc::into_inner(second).unwrap();
+    let error = futures_lite::future::block_on(second).unwrap_err();
+    assert_eq!(error.reason().unwrap().as_str(), "not needed");
 }

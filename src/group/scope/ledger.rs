@@ -12,6 +12,7 @@ use crate::sync::Limit;
 use crate::task::{Reason, catch, quiet};
 
 /// How a scope goes: what its tasks report to, and what they are counted in.
+#[expect(missing_debug_implementations, reason = "users can not name it")]
 pub struct Ledger<E> {
     pub(super) mailbox: Arc<Mailbox>,
     policy: OnFailure<E>,

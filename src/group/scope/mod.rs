@@ -203,8 +203,9 @@ impl<'env, E, K: Kind> Scope<'env, E, K> {
     ) -> (ScopeTask<F, J, J::Value>, ScopeHandle<J::Value>) {
         let ledger = &self.shared.ledger;
         let place = Arc::new(Place::new(&ledger.mailbox));
-        let slot = Slot::of(ledger.limit.as_ref());
-        let task = ScopeTask::new(future, verdict, slot, place.clone());
+        let limited = ledger.limit.as_ref();
+        let limited = limited.map(|limit| Box::new(Slot::of(Some(limit))));
+        let task = ScopeTask::new(future, verdict, limited, place.clone());
         (task, ScopeHandle::new(place))
     }
 

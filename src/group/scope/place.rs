@@ -19,14 +19,16 @@ enum Stage<T> {
     Running {
         /// The task that awaits the handle.
         waiter: Option<Waker>,
-        /// Why the handle has cancelled the task.
-        stop: Option<Reason>,
-        /// Where the task is in the set, once it is.
-        slot: Option<usize>,
+        /// Why the handle has cancelled the task. In a box, as few are: the place stays small.
+        stop: Option<Box<Reason>>,
+        /// Where the task is in the set; [`NOWHERE`] until it is.
+        slot: usize,
     },
     Done(Result<T, JoinError>),
     Taken,
 }
+
+const NOWHERE: usize = usize::MAX;
 
 impl<T> Place<T> {
     pub(super) fn new(mailbox: &Arc<Mailbox>) -> Self {
@@ -34,7 +36,7 @@ impl<T> Place<T> {
             stage: Stage::Running {
                 waiter: None,
                 stop: None,
-                slot: None,
+                slot: NOWHERE,
             },
             mailbox: mailbox.clone(),
         }))
@@ -45,7 +47,7 @@ impl<T> Place<T> {
     pub(super) fn begin(&self, at: usize) -> bool {
         match &mut self.0.lock().stage {
             Stage::Running { slot, stop, .. } => {
-                *slot = Some(at);
+                *slot = at;
                 stop.is_some()
             }
             Stage::Done(_) | Stage::Taken => false,
@@ -59,7 +61,7 @@ impl<T> Place<T> {
     /// Why the handle has cancelled the task.
     pub(super) fn stop_reason(&self) -> Option<Reason> {
         match &self.0.lock().stage {
-            Stage::Running { stop, .. } => stop.clone(),
+            Stage::Running { stop, .. } => stop.as_deref().cloned(),
             Stage::Done(_) | Stage::Taken => None,
         }
     }
@@ -73,8 +75,9 @@ impl<T> Place<T> {
         if stop.is_some() {
             return;
         }
-        *stop = Some(reason);
-        if let Some(slot) = *slot {
+        *stop = Some(Box::new(reason));
+        let slot = *slot;
+        if slot != NOWHERE {
             let mailbox = state.mailbox.clone();
             drop(state);
             mailbox.stop(slot);

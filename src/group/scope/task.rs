@@ -95,15 +95,20 @@ pin_project! {
         #[pin]
         future: Option<F>,
         verdict: J,
-        // Its place under the limit.
-        limited: Slot,
+        // Its place under the limit, where there is one. In a box: without, a task is small.
+        limited: Option<Box<Slot>>,
         begun: bool,
         place: Arc<Place<V>>,
     }
 }
 
 impl<F, J, V> ScopeTask<F, J, V> {
-    pub(super) fn new(future: F, verdict: J, limited: Slot, place: Arc<Place<V>>) -> Self {
+    pub(super) fn new(
+        future: F,
+        verdict: J,
+        limited: Option<Box<Slot>>,
+        place: Arc<Place<V>>,
+    ) -> Self {
         Self {
             future: Some(future),
             verdict,
@@ -136,7 +141,7 @@ impl<F: Future, J, V> ScopeTask<F, J, V> {
                 Some(Err(payload))
             }
         };
-        *this.limited = Slot::Free;
+        *this.limited = None;
         if counted {
             ledger.one_less();
         }
@@ -177,7 +182,9 @@ where
         let outcome = if stopped {
             None
         } else {
-            ready!(this.limited.poll(cx));
+            if let Some(limited) = this.limited {
+                ready!(limited.poll(cx));
+            }
             match catch(|| future.poll(cx)) {
                 Ok(Poll::Pending) => return Poll::Pending,
                 Ok(Poll::Ready(output)) => Some(Ok(output)),

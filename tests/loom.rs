@@ -7,6 +7,8 @@
 
 #[path = "loom/group.rs"]
 mod group;
+#[path = "loom/scope.rs"]
+mod scope;
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;

@@ -68,8 +68,6 @@ mod report;
 mod resource;
 mod results;
 mod scope;
-mod scope_handle;
-mod scope_run;
 mod shutdown;
 mod slot;
 mod stall;
@@ -105,9 +103,9 @@ pub use self::reference::GroupRef;
 pub use self::report::Report;
 pub use self::resource::{Life, Resource, Shutdown};
 pub use self::results::Results;
-pub use self::scope::{Kind, Local, Scope, ScopeBuilder, Sendable, scope, scope_local};
-pub use self::scope_handle::ScopeHandle;
-pub use self::scope_run::ScopeRun;
+pub use self::scope::{
+    Kind, Local, Scope, ScopeBuilder, ScopeHandle, ScopeRun, Sendable, scope, scope_local,
+};
 pub use self::state::{Closed, Closing, SelfWait};
 pub use self::subgroup::ClosedError;
 pub use self::task::TaskBuilder;

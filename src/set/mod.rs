@@ -4,13 +4,16 @@
 
 #[cfg(all(test, untethered_loom))]
 mod model;
+mod place;
 mod ready;
 
 use std::future::Future;
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use crate::task::{catch, catch_drop};
+use place::Place;
 use ready::{Id, Ready, Watch};
 
 /// How many children are polled, or outputs taken, before the task has to give way.
@@ -32,19 +35,22 @@ const YIELDS: usize = 2;
 /// [`give_way`](Self::give_way) if it ends as pending.
 ///
 /// A child that unwinds leaves the set as it is: the owner has to [`clear`](Self::clear) it.
-pub(crate) struct Set<F> {
-    slots: Vec<Slot<F>>,
+pub(crate) struct Set<F, P: Place<F> = Pin<Box<Option<F>>>> {
+    slots: Vec<Slot<P>>,
     /// Places without a child, last used on top.
     free: Vec<usize>,
+    /// Slots that are not for children.
+    reserved: usize,
     ready: Ready,
     /// Spent of [`BUDGET`] since the task last gave way or waited.
     spent: usize,
     /// Counted against [`YIELDS`] since `begin`.
     yields: usize,
+    children: PhantomData<F>,
 }
 
-struct Slot<F> {
-    child: Pin<Box<Option<F>>>,
+struct Slot<P> {
+    place: P,
     waker: Waker,
     id: Id,
     key: usize,
@@ -62,18 +68,63 @@ pub(crate) enum Turn<T> {
 
 impl<F> Set<F> {
     pub(crate) fn new() -> Self {
+        Self::with_places()
+    }
+}
+
+impl<F: Unpin> Set<F, Option<F>> {
+    /// A set of children that may be moved: places without a box each.
+    pub(crate) fn unboxed() -> Self {
+        Self::with_places()
+    }
+
+    /// The child in a slot.
+    pub(crate) fn get(&self, slot: usize) -> Option<&F> {
+        self.slots.get(slot)?.place.as_ref()
+    }
+
+    /// Takes the child out of a slot.
+    pub(crate) fn remove(&mut self, slot: usize) -> Option<F> {
+        let child = self.slots.get_mut(slot)?.place.take()?;
+        self.free.push(slot);
+        Some(child)
+    }
+
+    /// Takes all children out.
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = F> {
+        self.free.clear();
+        self.reserved = 0;
+        let slots = std::mem::take(&mut self.slots);
+        slots.into_iter().filter_map(|slot| slot.place)
+    }
+}
+
+impl<F, P: Place<F>> Set<F, P> {
+    fn with_places() -> Self {
         Self {
             slots: Vec::new(),
             free: Vec::new(),
+            reserved: 0,
             ready: Ready::new(),
             spent: 0,
             yields: 0,
+            children: PhantomData,
         }
+    }
+
+    /// A waker that wakes the task as a child would, for what is not one. Called first of all.
+    pub(crate) fn bell(&mut self) -> Waker {
+        let slot = self.grow();
+        self.free.pop();
+        self.reserved += 1;
+        self.slots[slot].waker.clone()
     }
 
     /// How many children are alive.
     pub(crate) fn len(&self) -> usize {
-        self.slots.len() - self.free.len()
+        self.slots
+            .len()
+            .saturating_sub(self.reserved + self.free.len())
     }
 
     /// Starts a poll of the set.
@@ -115,30 +166,33 @@ impl<F> Set<F> {
     pub(crate) fn clear(&mut self) -> std::thread::Result<()> {
         let mut result = Ok(());
         for slot in &mut self.slots {
-            if slot.child.is_some() {
-                result = result.and(catch(|| slot.child.set(None)));
+            if slot.place.is_some() {
+                result = result.and(catch(|| slot.place.put(None)));
             }
         }
         self.free.clear();
-        self.free.extend((0..self.slots.len()).rev());
+        self.free.extend((self.reserved..self.slots.len()).rev());
         result.and(catch_drop(self.ready.disarm()))
     }
-}
 
-impl<F: Future> Set<F> {
-    /// Takes `child` in and polls it. Gives its output if it is done already.
-    // Always inlined, so that the child is made in its place instead of being moved there.
+    /// As [`enter`](Self::enter), with another way to poll than that of a future. It is told the
+    /// slot of the child, which stays the same until the child is done.
     #[inline(always)]
-    pub(crate) fn enter(&mut self, key: usize, child: F) -> Poll<F::Output> {
+    pub(crate) fn enter_with<T>(
+        &mut self,
+        key: usize,
+        child: F,
+        poll: impl FnOnce(usize, Pin<&mut F>, &mut Context<'_>) -> Poll<T>,
+    ) -> Poll<T> {
         let index = match self.free.last() {
             Some(&index) => index,
             None => self.grow(),
         };
         let slot = &mut self.slots[index];
-        slot.child.set(Some(child));
+        slot.place.put(Some(child));
         slot.key = key;
         self.spent += 1;
-        let (output, yielded) = slot.poll();
+        let (output, yielded) = slot.poll(|child, cx| poll(index, child, cx));
         if output.is_pending() {
             self.free.pop();
             match yielded {
@@ -149,39 +203,43 @@ impl<F: Future> Set<F> {
         output
     }
 
-    /// Polls children that were woken until one is done.
-    ///
-    /// It goes in passes. A pass polls no child twice, and the next one starts only at a
-    /// [`begin`](Self::begin) that finds the last one over. So neither a child that keeps waking
-    /// itself nor two that keep waking each other can hold up the rest, or the owner.
+    /// As [`poll_woken`](Self::poll_woken), with another way to poll than that of a future.
     #[inline]
-    pub(crate) fn poll_woken(&mut self) -> Turn<F::Output> {
+    pub(crate) fn poll_woken_with<T>(
+        &mut self,
+        poll: impl FnMut(usize, Pin<&mut F>, &mut Context<'_>) -> Poll<T>,
+    ) -> Turn<T> {
         if self.ready.find() {
-            return self.poll_found();
+            return self.poll_found(poll);
         }
         self.over()
     }
 
-    fn over(&self) -> Turn<F::Output> {
+    fn over<T>(&self) -> Turn<T> {
         match self.is_spent() {
             true => Turn::GiveWay,
             false => Turn::Over,
         }
     }
 
-    fn poll_found(&mut self) -> Turn<F::Output> {
+    fn poll_found<T>(
+        &mut self,
+        mut poll: impl FnMut(usize, Pin<&mut F>, &mut Context<'_>) -> Poll<T>,
+    ) -> Turn<T> {
         while self.ready.find() {
             if self.is_spent() || self.yields >= YIELDS {
                 return Turn::GiveWay;
             }
             let index = self.ready.take();
-            let slot = &mut self.slots[index];
+            let Some(slot) = self.slots.get_mut(index) else {
+                continue;
+            };
             // A wake may come late, when its child has gone.
-            if slot.child.is_none() {
+            if !slot.place.is_some() {
                 continue;
             }
             self.spent += 1;
-            match slot.poll() {
+            match slot.poll(|child, cx| poll(index, child, cx)) {
                 (Poll::Ready(output), _) => {
                     self.free.push(index);
                     return Turn::Output(slot.key, output);
@@ -203,7 +261,7 @@ impl<F: Future> Set<F> {
         let index = self.slots.len();
         let (waker, id) = self.ready.waker(index);
         self.slots.push(Slot {
-            child: Box::pin(None),
+            place: P::empty(),
             waker,
             id,
             key: 0,
@@ -213,26 +271,51 @@ impl<F: Future> Set<F> {
     }
 }
 
-impl<F: Future> Slot<F> {
+impl<F: Future, P: Place<F>> Set<F, P> {
+    /// Takes `child` in and polls it. Gives its output if it is done already.
+    // Always inlined, so that the child is made in its place instead of being moved there.
+    #[inline(always)]
+    pub(crate) fn enter(&mut self, key: usize, child: F) -> Poll<F::Output> {
+        self.enter_with(key, child, |_, child, cx| child.poll(cx))
+    }
+
+    /// Polls children that were woken until one is done.
+    ///
+    /// It goes in passes. A pass polls no child twice, and the next one starts only at a
+    /// [`begin`](Self::begin) that finds the last one over. So neither a child that keeps waking
+    /// itself nor two that keep waking each other can hold up the rest, or the owner.
+    #[inline]
+    pub(crate) fn poll_woken(&mut self) -> Turn<F::Output> {
+        self.poll_woken_with(|_, child, cx| child.poll(cx))
+    }
+}
+
+impl<P> Slot<P> {
     /// Says also whether the child woke itself. One that is done is dropped before its output is
     /// seen.
     #[inline]
-    fn poll(&mut self) -> (Poll<F::Output>, bool) {
-        let child = self.child.as_mut().as_pin_mut();
+    fn poll<F, T>(
+        &mut self,
+        poll: impl FnOnce(Pin<&mut F>, &mut Context<'_>) -> Poll<T>,
+    ) -> (Poll<T>, bool)
+    where
+        P: Place<F>,
+    {
+        let child = self.place.child();
         let child = child.expect("only a slot with a child is polled");
         let mut cx = Context::from_waker(&self.waker);
         let watch = Watch::new(self.id);
-        let output = child.poll(&mut cx);
+        let output = poll(child, &mut cx);
         let yielded = output.is_pending() && watch.is_woken();
         drop(watch);
         if output.is_ready() {
-            self.child.set(None);
+            self.place.put(None);
         }
         (output, yielded)
     }
 }
 
-impl<F> Drop for Set<F> {
+impl<F, P: Place<F>> Drop for Set<F, P> {
     fn drop(&mut self) {
         if let Err(payload) = self.clear() {
             if !std::thread::panicking() {

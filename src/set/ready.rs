@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::task::{Context, Wake, Waker};
 
 use crate::primitives::atomic::{AtomicUsize, Ordering};
-use crate::primitives::{Mutex, per_thread};
+use crate::primitives::per_thread;
+use crate::sync::TaskWaker;
 
 /// Who was woken and not yet polled. Belongs to the task; wakers reach only [`Shared`].
 pub(super) struct Ready {
@@ -44,7 +45,7 @@ struct Shared {
     /// [`EMPTY`], [`ARMED`], or the lane on top of the list, counted from [`FIRST`].
     head: AtomicUsize,
     /// Whom to wake. Set before the list is armed, taken by whoever disarms it.
-    task: Mutex<Option<Waker>>,
+    task: TaskWaker,
 }
 
 struct SharedLane {
@@ -75,7 +76,7 @@ impl Ready {
         Self {
             shared: Arc::new(Shared {
                 head: AtomicUsize::new(EMPTY),
-                task: Mutex::new(None),
+                task: TaskWaker::new(),
             }),
             lanes: Vec::new(),
             first: 0,
@@ -186,7 +187,7 @@ impl Ready {
     /// Forgets the task. Gives its waker, to be dropped where that may unwind.
     pub(super) fn disarm(&mut self) -> Option<Waker> {
         self.collect();
-        self.shared.task.lock().take()
+        self.shared.task.take()
     }
 
     /// Empties the list into the lanes.
@@ -235,13 +236,7 @@ impl Shared {
         if self.head.load(Ordering::Relaxed) >= FIRST {
             return false;
         }
-        let mut task = self.task.lock();
-        let old = match &mut *task {
-            Some(waker) if waker.will_wake(cx.waker()) => None,
-            task => task.replace(cx.waker().clone()),
-        };
-        drop(task);
-        drop(old);
+        self.task.register(cx.waker());
         // Release: whoever disarms finds the waker just stored.
         match self
             .head
@@ -269,7 +264,7 @@ impl Shared {
             }
         }
         if head == ARMED {
-            let task = self.task.lock().take();
+            let task = self.task.take();
             if let Some(task) = task {
                 task.wake();
             }

@@ -12,6 +12,7 @@ mod keyed_rate_limit;
 mod limit;
 mod once;
 mod rate_limit;
+mod task_waker;
 mod throttle;
 mod wait_list;
 
@@ -22,4 +23,5 @@ pub use once::{Load, Once, TryLoad};
 pub use rate_limit::{AcquireRate, InvalidRate, RateLimit};
 pub use throttle::Throttle;
 
+pub(crate) use task_waker::TaskWaker;
 pub(crate) use wait_list::{Key, NeedsClone, WaitList, Wakers, wake, wake_all};

@@ -1,4 +1,4 @@
-use untethered::group::Group;
+use untethered::group::{Group, scope};
 use untethered::sim::Sim;
 
 use crate::counter::count;
@@ -46,4 +46,31 @@ fn groups_and_subgroups_that_are_over_leave_nothing() {
     round();
     let (counts, ()) = count(|| (0..10_000).for_each(|_| round()));
     assert!(counts.kept < 1_000, "{counts:?}");
+}
+
+#[test]
+fn a_task_of_a_scope_allocates_its_future_and_its_result() {
+    const TASKS: u64 = 1_000;
+    let run = |tasks: u64| {
+        futures_lite::future::block_on(scope(|s| async move {
+            for index in 0..tasks {
+                // One that waits has a place in the set, which the next has after it.
+                assert_eq!(s.spawn(yields(index)).await?, index);
+            }
+            Ok(())
+        }))
+    };
+    // What the thread keeps from then on.
+    run(1).unwrap();
+    let (few, ended) = count(|| run(1));
+    ended.unwrap();
+    let (many, ended) = count(|| run(1 + TASKS));
+    ended.unwrap();
+    assert_eq!(many.allocations - few.allocations, 2 * TASKS);
+    assert_eq!(many.kept, few.kept);
+}
+
+async fn yields(index: u64) -> u64 {
+    futures_lite::future::yield_now().await;
+    index
 }

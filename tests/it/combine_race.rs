@@ -8,8 +8,9 @@ use std::time::Duration;
 use untethered::CancellationToken;
 use untethered::combine::{Empty, OneOf2, OneOf3, quorum, race, race_ok};
 use untethered::sim::{Order, Sim, drop_at_every_poll, explore_orders, yield_now};
+use untethered::sync::Event;
 
-use crate::support::{Drops, Log, Wakes, panic_text};
+use crate::support::{Drops, Log, Wakes, on_clone, panic_text};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -721,4 +722,17 @@ fn pinned_references_race_and_go_on_afterwards() {
         assert_eq!(slow.await, "slow");
     });
     assert_eq!(sim.elapsed(), 3 * SECOND);
+}
+
+#[test]
+fn a_waker_may_wake_an_entrant_when_it_is_cloned() {
+    let entrants: Vec<Event> = (0..100).map(|_| Event::new()).collect();
+    let mut race = Box::pin(race(entrants.iter().map(|event| event.wait())));
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(race.as_mut().poll(&mut cx).is_pending());
+    let wakes_it = entrants[50].clone();
+    let (_, waker) = Wakes::new();
+    let waker = on_clone(waker, move || wakes_it.set());
+    let polled = race.as_mut().poll(&mut Context::from_waker(&waker));
+    assert!(matches!(polled, Poll::Ready(Ok((50, ())))));
 }

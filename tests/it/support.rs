@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
-use std::task::{Wake, Waker};
+use std::task::{RawWaker, RawWakerVTable, Wake, Waker};
 
 /// What happened, in order.
 #[derive(Debug, Clone, Default)]
@@ -84,6 +84,39 @@ impl Wake for Wakes {
     fn wake(self: Arc<Self>) {
         self.0.fetch_add(1, SeqCst);
     }
+}
+
+/// `waker`, which does something when it is cloned, as that of an executor may.
+pub(crate) fn on_clone(waker: Waker, f: impl Fn() + Send + Sync + 'static) -> Waker {
+    let waker = Arc::new(Cloned(waker, Box::new(f)));
+    // SAFETY: the functions do what a `RawWaker` asks for, and the closure is `Send` and `Sync`.
+    unsafe { Waker::new(Arc::into_raw(waker).cast(), &Cloned::CALLS) }
+}
+
+struct Cloned(Waker, Box<dyn Fn() + Send + Sync>);
+
+impl Cloned {
+    const CALLS: RawWakerVTable = RawWakerVTable::new(
+        |data| {
+            // SAFETY: `data` is of an `Arc` that the waker holds, and so will the clone.
+            let this = unsafe {
+                Arc::increment_strong_count(data.cast::<Self>());
+                Arc::from_raw(data.cast::<Self>())
+            };
+            (this.1)();
+            RawWaker::new(Arc::into_raw(this).cast(), &Self::CALLS)
+        },
+        // SAFETY: the waker goes, and with it the `Arc` that it holds.
+        |data| {
+            unsafe { Arc::from_raw(data.cast::<Self>()) }
+                .0
+                .wake_by_ref()
+        },
+        // SAFETY: the waker holds the `Arc`.
+        |data| unsafe { &*data.cast::<Self>() }.0.wake_by_ref(),
+        // SAFETY: the waker goes, and with it the `Arc` that it holds.
+        |data| drop(unsafe { Arc::from_raw(data.cast::<Self>()) }),
+    );
 }
 
 /// The message of the panic that `f` ends in.

@@ -188,7 +188,7 @@ impl<F: Future> Pack<F> {
             return true;
         };
         let Wakers { woken, fours, .. } = wakers;
-        woken.set_task(cx);
+        woken.task.register(cx.waker());
         let start = std::mem::take(&mut wakers.left_at);
         let alive = &mut self.alive;
         let mut done = |index, output| {

@@ -1,10 +1,10 @@
 //! Which futures of a big pack were woken, and whom to tell.
 
 use std::sync::Arc;
-use std::task::{Context, Wake, Waker};
+use std::task::{Wake, Waker};
 
-use crate::primitives::Mutex;
 use crate::primitives::atomic::{AtomicUsize, Ordering};
+use crate::sync::TaskWaker;
 
 pub(super) const WORD: usize = usize::BITS as usize;
 
@@ -26,7 +26,7 @@ pub(super) struct FourWaker {
 pub(super) struct Woken {
     pub(super) words: Box<[AtomicUsize]>,
     /// Set at every poll, taken by the first that wakes a four after it.
-    task: Mutex<Option<Waker>>,
+    pub(super) task: TaskWaker,
 }
 
 struct WakeFour {
@@ -44,7 +44,7 @@ impl Wakers {
         });
         let woken = Arc::new(Woken {
             words: words.collect(),
-            task: Mutex::new(None),
+            task: TaskWaker::new(),
         });
         let four = |(four, block)| {
             let woken = woken.clone();
@@ -61,21 +61,11 @@ impl Wakers {
 }
 
 impl Woken {
-    pub(super) fn set_task(&self, cx: &Context<'_>) {
-        let mut task = self.task.lock();
-        let old = match &mut *task {
-            Some(waker) if waker.will_wake(cx.waker()) => None,
-            task => task.replace(cx.waker().clone()),
-        };
-        drop(task);
-        drop(old);
-    }
-
     /// Takes the fours of a word that were woken, from `from` on. Nought if there are none.
     pub(super) fn take(&self, word: usize, from: usize) -> usize {
         let bits = &self.words[word];
-        // Relaxed: whoever set its bit and then had the lock of the task before `set_task` is
-        // seen; whoever has it later finds the task that was just set, and wakes it.
+        // Relaxed: whoever set its bit and then had the lock of the task before this poll did is
+        // seen; whoever has it later finds the task that was just registered, and wakes it.
         if bits.load(Ordering::Relaxed) == 0 {
             return 0;
         }
@@ -110,7 +100,7 @@ impl Wake for WakeFour {
         let word = &self.woken.words[self.four / WORD];
         // One that was set before had its setter wake the task.
         if word.fetch_or(bit, Ordering::Release) & bit == 0 {
-            let task = self.woken.task.lock().take();
+            let task = self.woken.task.take();
             if let Some(task) = task {
                 task.wake();
             }

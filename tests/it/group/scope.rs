@@ -2,15 +2,19 @@ use std::cell::{Cell, RefCell};
 use std::future::{Future, pending};
 use std::pin::pin;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Waker};
 
 use untethered::group::{
-    BlockError, BoxError, Failure, Group, GroupRef, Local, OnFailure, Scope, scope, scope_local,
+    BlockError, BoxError, Failure, Group, GroupRef, Local, OnFailure, Scope, ScopeHandle, ScopeRun,
+    scope, scope_local,
 };
 use untethered::sim::{Order, Sim, drop_at_every_poll, yield_now};
+use untethered::sync::Event;
 
 use super::{Census, Log, PanicsOnDrop};
+use crate::polled::Polled;
+use crate::support::{Wakes, on_clone};
 
 fn block_on<F: Future>(future: F) -> F::Output {
     Sim::new().block_on(future)
@@ -440,4 +444,211 @@ fn woken_tasks_run_though_others_are_started_without_end() {
         Ok(())
     }));
     result.unwrap();
+}
+
+/// A scope whose body hands out the way in, and waits.
+fn left_open<'a>(body: impl FnOnce(Scope<'a>)) -> ScopeRun<'a, ()> {
+    scope(|s| {
+        body(s);
+        pending()
+    })
+}
+
+#[test]
+fn a_waker_may_use_the_scope_when_it_is_cloned() {
+    let (hand_over, handed) = mpsc::channel();
+    let mut running = Box::pin(left_open(|s| hand_over.send(s).unwrap()));
+    let way_in = handed.recv().unwrap();
+    let inner = way_in.clone();
+    let (wakes, waker) = Wakes::new();
+    let waker = on_clone(waker, move || {
+        inner.spawn(async {});
+        inner.cancel("by a clone");
+    });
+    let mut cx = Context::from_waker(&waker);
+    assert!(running.as_mut().poll(&mut cx).is_pending());
+    assert!(way_in.is_cancelled());
+    assert_eq!(wakes.count(), 1);
+    let ended = Polled::new(running).ready();
+    assert!(ended.unwrap_err().is_cancelled());
+}
+
+#[test]
+fn the_waker_of_a_handle_may_end_its_task_when_it_is_cloned() {
+    let (hand_over, handed) = mpsc::channel();
+    let running = left_open(|s| hand_over.send(s.spawn(async { 7 })).unwrap());
+    let mut handle = Box::pin(handed.recv().unwrap());
+    let running = Mutex::new(Polled::new(running));
+    let (_, waker) = Wakes::new();
+    let waker = on_clone(waker, move || {
+        assert!(running.lock().unwrap().poll().is_pending())
+    });
+    let polled = handle.as_mut().poll(&mut Context::from_waker(&waker));
+    assert!(matches!(polled, std::task::Poll::Ready(Ok(7))));
+}
+
+#[test]
+fn a_handle_that_is_dropped_while_it_waits_keeps_no_waker() {
+    let (hand_over, handed) = mpsc::channel();
+    let running = left_open(|s| hand_over.send(s.spawn(pending::<()>())).unwrap());
+    let mut running = Polled::waiting(running);
+    let (wakes, waker) = Wakes::new();
+    let mut handle: Box<ScopeHandle<()>> = Box::new(handed.recv().unwrap());
+    let mut cx = Context::from_waker(&waker);
+    for _ in 0..2 {
+        assert!(std::pin::Pin::new(&mut handle).poll(&mut cx).is_pending());
+    }
+    drop(waker);
+    assert_eq!(Arc::strong_count(&wakes), 2);
+    drop(handle);
+    assert_eq!(Arc::strong_count(&wakes), 1);
+    assert!(running.poll().is_pending());
+    assert_eq!(wakes.count(), 0);
+}
+
+#[test]
+fn a_result_is_dropped_once_whoever_goes_first() {
+    for handle_first in [true, false] {
+        let census = Census::default();
+        let value = census.clone();
+        let (hand_over, handed) = mpsc::channel();
+        let running = left_open(|s| hand_over.send(s.spawn(async move { value })).unwrap());
+        let handle = handed.recv().unwrap();
+        let mut running = Polled::new(running);
+        let mut handle = Some(handle);
+        if handle_first {
+            handle = None;
+        }
+        assert!(running.poll().is_pending());
+        assert_eq!(census.alive(), usize::from(!handle_first));
+        drop(running);
+        assert_eq!(census.alive(), usize::from(!handle_first));
+        if let Some(handle) = &handle {
+            assert!(handle.is_finished());
+        }
+        drop(handle);
+        assert_eq!(census.alive(), 0);
+    }
+}
+
+#[test]
+fn a_cancel_reaches_its_task_wherever_that_is_and_no_other() {
+    let census = Census::default();
+    let (hand_over, handed) = mpsc::channel();
+    let task = |s: &Scope<'static>| {
+        let alive = census.clone();
+        s.spawn(async move {
+            let _alive = alive;
+            pending::<()>().await
+        })
+    };
+    let running = left_open(|s| hand_over.send(s).unwrap());
+    let mut running = Polled::waiting(running);
+    let s = handed.recv().unwrap();
+    let reason = |handle: ScopeHandle<()>| {
+        let error = Polled::new(handle).ready().unwrap_err();
+        error.reason().unwrap().as_str().to_owned()
+    };
+
+    // Not begun.
+    let handle = task(&s);
+    handle.cancel("early");
+    handle.cancel("second");
+    assert!(running.poll().is_pending());
+    assert_eq!((reason(handle).as_str(), census.alive()), ("early", 0));
+
+    // Waits; the scope is woken for it.
+    let handle = task(&s);
+    assert!(running.poll().is_pending());
+    assert_eq!(census.alive(), 1);
+    let before = running.woken();
+    handle.cancel("late");
+    assert_eq!(running.woken(), before + 1);
+    assert!(running.poll().is_pending());
+    assert_eq!((reason(handle).as_str(), census.alive()), ("late", 0));
+
+    // Ends in the same poll, before which another was started that takes its slot.
+    let open = Event::new();
+    let opened = open.clone();
+    let done = s.spawn(async move { opened.wait().await });
+    assert!(running.poll().is_pending());
+    open.set();
+    done.cancel("too late");
+    let next = task(&s);
+    assert!(running.poll().is_pending());
+    assert!(running.poll().is_pending());
+    assert_eq!(census.alive(), 1);
+    drop(done);
+    next.cancel("at last");
+    assert!(running.poll().is_pending());
+    assert_eq!((reason(next).as_str(), census.alive()), ("at last", 0));
+    assert_eq!(s.len(), 1);
+}
+
+#[test]
+fn a_task_that_cancels_itself_is_dropped_at_its_next_await() {
+    let census = Census::default();
+    let alive = census.clone();
+    let (give, given) = mpsc::channel::<ScopeHandle<()>>();
+    let (hand_over, handed) = mpsc::channel();
+    let running = left_open(|s| hand_over.send(s).unwrap());
+    let mut running = Polled::waiting(running);
+    let s = handed.recv().unwrap();
+    let handle = s.spawn(async move {
+        let _alive = alive;
+        let itself = given.recv().unwrap();
+        itself.cancel("by itself");
+        assert!(!itself.is_finished());
+        pending::<()>().await
+    });
+    give.send(handle).unwrap();
+    assert!(running.poll().is_pending());
+    assert_eq!((census.alive(), s.len()), (0, 1));
+}
+
+#[test]
+fn a_cancelled_task_gives_its_place_under_the_limit_to_the_next() {
+    let (hand_over, handed) = mpsc::channel();
+    let running = Scope::builder().limit(1).run(|s: Scope<'_>| {
+        hand_over.send(s).unwrap();
+        pending::<Result<(), BoxError>>()
+    });
+    let mut running = Polled::waiting(running);
+    let s = handed.recv().unwrap();
+    let first = s.spawn(pending::<()>());
+    let second = s.spawn(pending::<()>());
+    let third = s.spawn(async { 3 });
+    assert!(running.poll().is_pending());
+    // One that waits for its place goes at once.
+    second.cancel("not needed");
+    assert!(running.poll().is_pending());
+    assert!(second.is_finished() && !third.is_finished());
+    first.cancel("not needed");
+    while !third.is_finished() {
+        assert!(running.woken() > 0, "nobody was woken");
+        assert!(running.poll().is_pending());
+    }
+    assert_eq!(Polled::new(third).ready().unwrap(), 3);
+}
+
+#[test]
+fn handles_are_cancelled_from_another_thread() {
+    for _ in 0..50 {
+        let result = futures_lite::future::block_on(scope(|s| async move {
+            let tasks: Vec<_> = (0..100).map(|_| s.spawn(pending::<()>())).collect();
+            let tasks = Arc::new(tasks);
+            let others = tasks.clone();
+            let thread = std::thread::spawn(move || {
+                others
+                    .iter()
+                    .for_each(|task| task.cancel("from another thread"));
+            });
+            while s.len() > 1 {
+                yield_now().await;
+            }
+            thread.join().unwrap();
+            Ok(tasks.iter().all(ScopeHandle::is_finished))
+        }));
+        assert!(result.unwrap());
+    }
 }

@@ -56,7 +56,13 @@ struct Readme;
 #[doc = include_str!("../COMPARE.md")]
 struct Compare;
 
-#[cfg(all(doctest, feature = "memo", feature = "sim", feature = "workers"))]
+#[cfg(all(
+    doctest,
+    feature = "http",
+    feature = "memo",
+    feature = "sim",
+    feature = "workers"
+))]
 #[doc = include_str!("../FROM_PYTHON.md")]
 struct FromPython;
 

@@ -29,6 +29,9 @@
 //! | serve with several processes or threads | [`workers::Workers`] |
 //! | test with virtual time | [`sim::Sim`] |
 //!
+//! The [`guide`] answers what comes before that: who owns a task, how it is cancelled, how a program
+//! ends, what is bounded.
+//!
 //! # Words that mean the same everywhere
 //!
 //! * **Drop** cancels and never blocks.
@@ -52,7 +55,7 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "http", feature = "memo", feature = "sim"))]
 #[doc = include_str!("../COMPARE.md")]
 struct Compare;
 
@@ -65,6 +68,16 @@ struct Compare;
 ))]
 #[doc = include_str!("../FROM_PYTHON.md")]
 struct FromPython;
+
+// The guide is there for readers; its tests need what its examples use.
+#[cfg(all(
+    doc,
+    any(
+        not(doctest),
+        all(feature = "http", feature = "sim", feature = "threads")
+    )
+))]
+pub mod guide;
 
 pub mod combine;
 pub mod context;

@@ -51,7 +51,13 @@
     allow(rustdoc::broken_intra_doc_links)
 )]
 
-#[cfg(all(doctest, feature = "surf", feature = "sim", feature = "workers"))]
+#[cfg(all(
+    doctest,
+    feature = "http",
+    feature = "sim",
+    feature = "tokio",
+    feature = "workers"
+))]
 #[doc = include_str!("../README.md")]
 struct Readme;
 

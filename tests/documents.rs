@@ -60,7 +60,7 @@ fn rows(text: &str, heading: &str) -> Vec<(usize, String)> {
     found
 }
 
-/// What stands in the blocks of code that are compiled.
+/// What stands in the blocks of code that are compiled, without the comments.
 fn compiled(text: &str) -> String {
     let mut blocks = String::new();
     let mut inside = false;
@@ -68,8 +68,8 @@ fn compiled(text: &str) -> String {
         if line.starts_with("```") {
             let ignored = line.contains("ignore") || line.contains("compile_fail");
             inside = !inside && line.starts_with("```rust") && !ignored;
-        } else if inside {
-            blocks.push_str(line);
+        } else if inside && !line.trim_start().starts_with("//") {
+            blocks.push_str(line.split(" // ").next().unwrap_or_default());
             blocks.push('\n');
         }
     }

@@ -114,19 +114,28 @@ fn features() -> BTreeSet<String> {
 }
 
 #[test]
-fn the_tables_of_the_readme_list_every_feature() {
-    let readme = read("README.md");
-    let listed: Vec<String> = rows(&readme, "Feature")
-        .iter()
-        .flat_map(|(_, feature)| code(feature).map(str::to_owned))
-        .collect();
-    let told: BTreeSet<String> = listed.iter().cloned().collect();
-    assert_eq!(
-        told.len(),
-        listed.len(),
-        "a feature is listed twice: {listed:?}"
-    );
-    assert_eq!(told, features());
+fn tables_list_every_feature() {
+    for (document, hint) in [
+        ("README.md", "add a row"),
+        ("docs/weight.md", "run `bash .ci/weight >docs/weight.md`"),
+    ] {
+        let text = read(document);
+        let listed: Vec<String> = rows(&text, "Feature")
+            .iter()
+            .flat_map(|(_, feature)| code(feature).map(str::to_owned))
+            .collect();
+        let told: BTreeSet<String> = listed.iter().cloned().collect();
+        assert_eq!(
+            told.len(),
+            listed.len(),
+            "a feature is twice in {document}: {listed:?}"
+        );
+        assert_eq!(
+            told,
+            features(),
+            "{document} beside Cargo.toml differs: {hint}"
+        );
+    }
 }
 
 #[test]

@@ -16,7 +16,7 @@ mod mirrors {
 
     /// Asks one mirror after the other, the next one as soon as the last one is slow, and gives the
     /// name of the first that answers.
-    pub async fn quickest(rt: &Runtime, delays: [u64; 3]) -> Option<String> {
+    pub(super) async fn quickest(rt: &Runtime, delays: [u64; 3]) -> Option<String> {
         let ask = |(mirror, delay): (usize, u64)| {
             let rt = rt.clone();
             async move {

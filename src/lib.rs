@@ -29,6 +29,9 @@
 //! | serve with several processes or threads | [`workers::Workers`] |
 //! | test with virtual time | [`sim::Sim`] |
 //!
+//! The [`guide`] answers what comes before that: who owns a task, how it is cancelled, how a program
+//! ends, what is bounded.
+//!
 //! # Words that mean the same everywhere
 //!
 //! * **Drop** cancels and never blocks.
@@ -48,17 +51,39 @@
     allow(rustdoc::broken_intra_doc_links)
 )]
 
-#[cfg(all(doctest, feature = "surf", feature = "sim", feature = "workers"))]
+#[cfg(all(
+    doctest,
+    feature = "http",
+    feature = "sim",
+    feature = "tokio",
+    feature = "workers"
+))]
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "http", feature = "memo", feature = "sim"))]
 #[doc = include_str!("../COMPARE.md")]
 struct Compare;
 
-#[cfg(all(doctest, feature = "memo", feature = "sim", feature = "workers"))]
+#[cfg(all(
+    doctest,
+    feature = "http",
+    feature = "memo",
+    feature = "sim",
+    feature = "workers"
+))]
 #[doc = include_str!("../FROM_PYTHON.md")]
 struct FromPython;
+
+// The guide is there for readers; its tests need what its examples use.
+#[cfg(all(
+    doc,
+    any(
+        not(doctest),
+        all(feature = "http", feature = "sim", feature = "threads")
+    )
+))]
+pub mod guide;
 
 pub mod combine;
 pub mod context;

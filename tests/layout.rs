@@ -49,3 +49,17 @@ fn only_the_runtime_module_names_a_runtime() {
         named.join("\n")
     );
 }
+
+#[test]
+fn the_compiler_can_name_the_feature_of_a_missing_constructor() {
+    // Anything else of that name, be it private, is what it would complain about instead.
+    let runtime = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/runtime/mod.rs");
+    let text = fs::read_to_string(runtime).unwrap();
+    for name in ["tokio", "smol", "async_std", "threads"] {
+        assert!(text.contains(&format!("\nmod {name};")), "{name} has moved");
+        assert!(
+            !text.contains(&format!(" as {name};")),
+            "something stands in for {name}: give it another name"
+        );
+    }
+}

@@ -64,6 +64,11 @@ impl Body {
 
     /// Reads all of it, at most `max` bytes.
     ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: dropping the future drops the body and what was read of it, and closes its
+    /// connection.
+    ///
     /// # Errors
     ///
     /// [`BodyTooLarge`](ErrorKind::BodyTooLarge) as soon as it is known that there is more than

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use futures_core::future::BoxFuture;
 use pin_project_lite::pin_project;
 
-use super::{Sleeper, async_io, timers, tokio};
+use super::{Sleeper, async_io, timers, tokio_timers};
 
 /// The timers and the time of a runtime. Does not keep alive what runs its tasks.
 #[derive(Clone)]
@@ -16,7 +16,7 @@ use super::{Sleeper, async_io, timers, tokio};
 pub(super) enum Clock {
     AsyncIo(async_io::Timers),
     Threads(timers::Timers),
-    Tokio(tokio::Timers),
+    Tokio(tokio_timers::Timers),
     Other(Arc<dyn Sleeper>),
 }
 
@@ -78,7 +78,7 @@ pin_project! {
     pub(super) enum Timer {
         AsyncIo { #[pin] timer: async_io::Timer },
         Threads { #[pin] timer: timers::Timer },
-        Tokio { #[pin] timer: tokio::Timer },
+        Tokio { #[pin] timer: tokio_timers::Timer },
         Other { #[pin] timer: Boxed },
     }
 }

@@ -92,9 +92,13 @@ pub(crate) use self::unobserved::{Hook, print_unobserved, report_unobserved};
 use self::absent as async_io;
 #[cfg(not(any(feature = "threads", all(test, untethered_loom))))]
 use self::absent as timers;
+// Not named `tokio`: where the feature is off nothing is, so that the compiler can say to whoever
+// calls `runtime::tokio()` which feature it is.
 #[cfg(not(feature = "tokio"))]
-use self::absent as tokio;
+use self::absent as tokio_timers;
 use self::clock::Clock;
+#[cfg(feature = "tokio")]
+use self::tokio as tokio_timers;
 use crate::task::{BlockingTask, Task, quiet};
 
 /// A handle to an async runtime: starts tasks, sleeps, tells the time, runs blocking closures.

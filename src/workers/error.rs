@@ -25,6 +25,10 @@ impl WorkersError {
     }
 
     /// The error of the main context, if it is that.
+    ///
+    /// # Errors
+    ///
+    /// This error itself, if it is another.
     pub fn into_main(self) -> Result<BoxError, Self> {
         match self.0 {
             Kind::Main(error) => Ok(error),

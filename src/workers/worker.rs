@@ -110,6 +110,10 @@ impl<V> Worker<V> {
 
     /// Says that the worker is [`ready`](Self::ready), and runs `future` until it is done or the
     /// worker is asked to stop. Then it gives `None`, and `future` has been dropped.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the returned future drops `future`. The worker stays ready.
     pub async fn run_until_stopped<F: IntoFuture>(&self, future: F) -> Option<F::Output> {
         self.ready();
         self.seat.stop.run_until_cancelled(future).await

@@ -2,7 +2,7 @@ use std::any::Any;
 use std::future::Future;
 use std::panic::resume_unwind;
 
-use super::{Order, Sim};
+use crate::sim::{Order, Sim};
 use crate::task::{catch, panic_message};
 
 /// After how many polls [`drop_at_every_poll`] gives up: the time it takes is the square of this.
@@ -37,7 +37,7 @@ pub fn explore_orders(seeds: u64, mut test: impl FnMut(&Sim)) {
 /// # Panics
 ///
 /// As `make`, the future or the check does, if the future can not go on
-/// ([`Deadlock`](super::Deadlock)), or if it is not done after two thousand polls. The message
+/// ([`Deadlock`](crate::sim::Deadlock)), or if it is not done after two thousand polls. The message
 /// says after how many polls the future was dropped.
 ///
 /// # Examples

@@ -295,7 +295,8 @@
 //!   pass. A scenario that unwraps these fails, and rightly so.
 //! * **Nothing from outside.** No clock, no thread, no random number but what the scenario seeds
 //!   itself: a run must come out the same each time. A [`Failure`](super::Failure) says so when it
-//!   does not.
+//!   does not. Of this crate [`Backoff`](crate::time::Backoff) draws its seed unless it is given
+//!   one.
 //! * **Count what matters.** The scenario is an `FnMut`: let it count how often the queue was full
 //!   or the request was dropped, and assert that this is more than nought.
 //!

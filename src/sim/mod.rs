@@ -63,6 +63,8 @@ mod explore;
 mod faults;
 pub mod guide;
 mod may_drop;
+#[cfg(feature = "http")]
+mod network;
 mod order;
 mod outside;
 mod plan;
@@ -90,6 +92,9 @@ pub use self::deadlock::Deadlock;
 pub use self::explore::{Explore, Explored, Failure, drop_at_every_poll, explore, explore_orders};
 pub use self::faults::Faults;
 pub use self::may_drop::MayDrop;
+#[cfg(feature = "http")]
+#[cfg_attr(docsrs, doc(cfg(feature = "http")))]
+pub use self::network::{Network, Reply};
 pub use self::order::Order;
 pub use self::outside::OutsideWork;
 pub use self::reference::SimRef;

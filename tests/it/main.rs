@@ -23,7 +23,10 @@ mod rate_limit;
 mod run;
 mod signal;
 mod sim;
+mod sim_crate;
 mod sim_explore;
+#[cfg(feature = "http")]
+mod sim_network;
 mod sim_orders;
 mod sim_planted;
 mod stream_adaptors;

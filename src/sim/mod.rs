@@ -55,7 +55,8 @@
 //! Their wake-ups count, but a simulation knows of no thread: if nothing is ready, `block_on`
 //! moves time, or reports a deadlock. While an [`OutsideWork`] lives it waits instead. Closures of
 //! [`Runtime::spawn_blocking`] run on the thread of the test and before time moves, so one that
-//! waits for a task of the same `Sim` waits for ever.
+//! waits for a task of the same `Sim` waits for ever. Whoever moves time by hand moves it whatever
+//! is under way elsewhere.
 
 mod deadlock;
 mod executor;
@@ -70,6 +71,7 @@ mod outside;
 mod plan;
 mod reference;
 mod schedule;
+mod settings;
 mod spawner;
 mod state;
 mod tasks;
@@ -77,7 +79,6 @@ mod timers;
 mod yield_now;
 
 use std::fmt;
-use std::num::NonZeroUsize;
 use std::panic::Location;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -132,9 +133,6 @@ pub struct Sim {
     shared: Arc<Shared>,
 }
 
-/// How many polls there may be in a moment of an explored run: there are many runs.
-const EXPLORED_POLL_LIMIT: usize = 100_000;
-
 impl Sim {
     /// A simulation that runs tasks in the order in which they were woken.
     pub fn new() -> Self {
@@ -150,66 +148,9 @@ impl Sim {
 
     /// A simulation in which `plan` decides.
     fn planned(plan: Plan) -> Self {
-        let sim = Self {
+        Self {
             shared: Shared::new(Order::Fifo, Some(plan)),
-        };
-        sim.poll_limit(EXPLORED_POLL_LIMIT);
-        sim
-    }
-
-    /// Whether [`block_on`](Self::block_on) moves time when nothing is ready.
-    ///
-    /// By default it does. If it does not, it reports a [`Deadlock`] where it would have.
-    pub fn auto_advance(&self, on: bool) {
-        self.shared.lock().settings.auto_advance = on;
-    }
-
-    /// Whether tasks are woken now and then for no reason.
-    ///
-    /// By default they are not. Before every step, and when nothing is ready, one time in four
-    /// any live task is woken. The seed of [`Order::Seeded`] decides when and which.
-    pub fn spurious_wakes(&self, on: bool) {
-        self.shared.lock().settings.spurious_wakes = on;
-    }
-
-    /// What [`Runtime::parallelism`] answers: one by default.
-    ///
-    /// More shows how tasks interleave that are started once per worker. They still run on one
-    /// thread.
-    ///
-    /// # Panics
-    ///
-    /// If `workers` is nought.
-    #[track_caller]
-    pub fn parallelism(&self, workers: usize) {
-        let Some(workers) = NonZeroUsize::new(workers) else {
-            panic!("a runtime has at least one worker, not nought");
-        };
-        self.shared.lock().settings.parallelism = workers;
-    }
-
-    /// How many polls there may be before time moves, or the call that drives the simulation
-    /// returns: ten million by default, a hundred thousand in an [exploration](explore).
-    ///
-    /// A task that wakes itself for ever ends a test this way instead of hanging it, with a
-    /// report that says how often each task was polled.
-    ///
-    /// # Panics
-    ///
-    /// If `polls` is nought.
-    #[track_caller]
-    pub fn poll_limit(&self, polls: usize) {
-        let Some(polls) = NonZeroUsize::new(polls) else {
-            panic!("a simulation that may not poll at all runs nothing");
-        };
-        self.shared.lock().settings.poll_limit = polls;
-    }
-
-    /// For how long [`OutsideWork`] is waited for: a minute by default.
-    ///
-    /// Real time, the only one there is in a `Sim`: past it a [`Deadlock`] is reported.
-    pub fn outside_limit(&self, limit: Duration) {
-        self.shared.lock().settings.outside_limit = limit;
+        }
     }
 
     /// The handle to give to what is tested.

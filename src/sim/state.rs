@@ -1,6 +1,5 @@
 use std::fmt;
 use std::mem;
-use std::num::NonZeroUsize;
 use std::task::Waker;
 use std::time::Duration;
 
@@ -9,6 +8,7 @@ use super::order::{Order, Random, Ready};
 use super::outside::Outside;
 use super::plan::{Options, Plan};
 use super::schedule::Action;
+use super::settings::Settings;
 use super::tasks::{TaskId, Tasks};
 use super::timers::Timers;
 
@@ -40,20 +40,6 @@ pub(super) struct State {
     pub(super) burying: bool,
 }
 
-/// What the test has chosen.
-#[derive(Debug)]
-pub(super) struct Settings {
-    pub(super) spurious_wakes: bool,
-    pub(super) auto_advance: bool,
-    pub(super) parallelism: NonZeroUsize,
-    pub(super) poll_limit: NonZeroUsize,
-    pub(super) outside_limit: Duration,
-}
-
-/// How many polls there may be in a moment, unless the test chooses.
-const POLL_LIMIT: NonZeroUsize = NonZeroUsize::new(10_000_000).unwrap();
-/// For how long other threads are waited for, unless the test chooses.
-const OUTSIDE_LIMIT: Duration = Duration::from_secs(60);
 /// The number of what is no task, for whoever asks whose step it is.
 const NO_TASK: u64 = u64::MAX;
 
@@ -88,13 +74,7 @@ impl State {
             ready: Ready::new(order),
             held: Vec::new(),
             current: None,
-            settings: Settings {
-                spurious_wakes: false,
-                auto_advance: true,
-                parallelism: NonZeroUsize::MIN,
-                poll_limit: POLL_LIMIT,
-                outside_limit: OUTSIDE_LIMIT,
-            },
+            settings: Settings::new(plan.is_some()),
             in_a_moment: 0,
             random: Random::new(seed),
             plan: plan.map(Box::new),

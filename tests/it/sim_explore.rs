@@ -422,3 +422,18 @@ fn a_schedule_is_read_as_it_was_printed() {
         "{error}"
     );
 }
+
+// D1
+#[test]
+fn what_a_group_leaves_is_named_by_its_path() {
+    let leaving = |sim: &Sim| {
+        let group = Group::builder(&sim.runtime()).name("ingest").build();
+        let below = group.subgroup("db").unwrap();
+        below.task("reader").spawn(pending::<()>());
+        below.detach();
+        group.detach();
+    };
+    let left = explore(leaving).try_run().unwrap_err();
+    let line = "\n    ingest/db/reader, spawned at tests/it/sim_explore.rs:";
+    assert!(left.message().contains(line), "{left}");
+}

@@ -10,6 +10,9 @@ const MOST_POLLS: usize = 2_000;
 
 /// Runs `test` on a fresh [`Sim`] for each of many orders: FIFO, LIFO, and `seeds` random ones.
 ///
+/// It looks for nothing that `test` does not look for, and shrinks nothing:
+/// [`explore`](super::explore) does both.
+///
 /// # Panics
 ///
 /// As `test` does. The message names the order; a [`Sim::with_order`] of it fails again.

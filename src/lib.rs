@@ -28,6 +28,8 @@
 //! | clean-up that is awaited, after an error and a panic too | [`context`] |
 //! | serve with several processes or threads | [`workers::Workers`] |
 //! | test with virtual time | [`sim::Sim`] |
+//! | find the schedule that breaks it, shrink and replay it | [`sim::explore`], [`sim::guide`] |
+//! | HTTP on virtual time | [`sim::Network`] |
 //!
 //! The [`guide`] answers what comes before that: who owns a task, how it is cancelled, how a program
 //! ends, what is bounded.

@@ -6,7 +6,7 @@
 mod from {
     pub(crate) use std::sync::{Mutex, MutexGuard, atomic};
     pub(crate) use std::thread;
-    #[cfg(feature = "threads")]
+    #[cfg(any(feature = "sim", feature = "threads"))]
     pub(crate) use std::thread::park_timeout;
 }
 
@@ -16,13 +16,13 @@ mod from {
     pub(crate) use loom::thread;
 
     /// In a model no time goes by.
-    #[cfg(any(feature = "threads", test))]
+    #[cfg(any(feature = "sim", feature = "threads", test))]
     pub(crate) fn park_timeout(_longest: std::time::Duration) {
         thread::park();
     }
 }
 
-#[cfg(any(feature = "threads", all(test, untethered_loom)))]
+#[cfg(any(feature = "sim", feature = "threads", all(test, untethered_loom)))]
 pub(crate) use from::park_timeout;
 pub(crate) use from::{MutexGuard, atomic, thread};
 

@@ -3,7 +3,7 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use super::executor::Started;
+use super::tasks::Name;
 
 /// Nothing is ready, the future of [`Sim::try_block_on`](super::Sim::try_block_on) is not done,
 /// and time can not help; or something is ready for ever, and time does not come to move.
@@ -13,38 +13,51 @@ use super::executor::Started;
 #[derive(Debug, Clone)]
 pub struct Deadlock {
     waiting: Waiting,
-    /// After so many polls, if something is ready for ever.
-    polls: Option<NonZeroUsize>,
+    why: Why,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Why {
+    Idle,
+    /// Other threads have done nothing for so long.
+    Outside(Duration),
+    /// Something is ready for ever: after so many polls it still was.
+    Endless(NonZeroUsize),
 }
 
 impl Deadlock {
     pub(super) fn idle(waiting: Waiting) -> Self {
-        Self {
-            waiting,
-            polls: None,
-        }
+        let why = Why::Idle;
+        Self { waiting, why }
+    }
+
+    pub(super) fn outside(waiting: Waiting, longest: Duration) -> Self {
+        let why = Why::Outside(longest);
+        Self { waiting, why }
     }
 
     pub(super) fn endless(waiting: Waiting, polls: NonZeroUsize) -> Self {
-        Self {
-            waiting,
-            polls: Some(polls),
-        }
+        let why = Why::Endless(polls);
+        Self { waiting, why }
     }
 
     /// Whether something was ready for more than [`Sim::poll_limit`](super::Sim::poll_limit)
     /// polls, rather than nothing at all.
     pub fn is_livelock(&self) -> bool {
-        self.polls.is_some()
+        matches!(self.why, Why::Endless(_))
     }
 }
 
 impl fmt::Display for Deadlock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let elapsed = self.waiting.elapsed;
-        match self.polls {
-            None => write!(f, "deadlock at {elapsed:?}: nothing is ready")?,
-            Some(polls) => {
+        match self.why {
+            Why::Idle => write!(f, "deadlock at {elapsed:?}: nothing is ready")?,
+            Why::Outside(longest) => {
+                write!(f, "deadlock at {elapsed:?}: nothing is ready, ")?;
+                write!(f, "and outside work has not ended in {longest:?}")?;
+            }
+            Why::Endless(polls) => {
                 write!(f, "livelock at {elapsed:?}: ")?;
                 write!(f, "{polls} polls, and time has not moved")?;
             }
@@ -64,8 +77,7 @@ pub(super) struct Waiting {
 
 #[derive(Debug, Clone)]
 pub(super) struct WaitingTask {
-    pub(super) number: u64,
-    pub(super) started: Started,
+    pub(super) name: Name,
     pub(super) polls: u64,
     /// Whether it was woken and waits for its turn.
     pub(super) is_ready: bool,
@@ -85,11 +97,7 @@ impl fmt::Display for Waiting {
 
 impl fmt::Display for WaitingTask {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.started {
-            Started::Main(place) => write!(f, "main, started at {place}")?,
-            Started::At(place) => write!(f, "task {}, spawned at {place}", self.number)?,
-            Started::ToDrive(_) => write!(f, "task {}, a driver of a group", self.number)?,
-        }
+        write!(f, "{}", self.name)?;
         match self.polls {
             0 => f.write_str(", never polled")?,
             1 => f.write_str(", polled once")?,

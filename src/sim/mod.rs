@@ -2,24 +2,26 @@
 //!
 //! Code that takes a [`Runtime`] is tested by handing it the one of a [`Sim`]: all its tasks run
 //! on the thread of the test, one after the other; an hour of sleep takes no time; and a failure
-//! comes back each time the test runs.
+//! comes back each time the test runs. The [`guide`] finds, shrinks and replays a bug.
 //!
-//! * [`Sim`] runs one schedule, [`explore_orders`] many.
-//! * [`drop_at_every_poll`] drops a future at each of its awaits: what `select!`, a timeout or a
-//!   lost connection do to it sooner or later.
-//! * [`Sim::spurious_wakes`] polls tasks that were not woken, as every runtime may.
+//! * [`Sim`] runs one schedule; [`explore`] runs many, shrinks the first that fails, and says how
+//!   to see it again.
+//! * [`Order`] is in which order tasks run; [`Faults`] is what happens to them besides.
+//! * [`Sim::may_drop`] marks what may be dropped half-way, as `select!`, a timeout or a lost
+//!   connection do it sooner or later; [`drop_at_every_poll`] does so with one future.
+//! * [`SimRef`] is what tasks may do with their simulation; [`OutsideWork`] is what it waits for.
+//! * `Network` (feature `http`) is a client for HTTP whose servers are closures.
 //! * [`Deadlock`] says what waits when nothing can go on, or what runs when that has no end. Of
 //!   a [`Group`](crate::group::Group) it names the tasks, not the drivers that poll them.
 //!
-//! # Finding a race
+//! # Examples
 //!
 //! A server that takes for granted that its configuration is loaded. With tasks run in the order
 //! of their spawns it always is; in another order it is not:
 //!
 //! ```
-//! use std::panic::catch_unwind;
 //! use std::sync::{Arc, OnceLock};
-//! use untethered::sim::{Order, Sim, explore_orders};
+//! use untethered::sim::{Sim, explore};
 //!
 //! fn serve(sim: &Sim) {
 //!     let rt = sim.runtime();
@@ -36,49 +38,68 @@
 //! }
 //!
 //! serve(&Sim::new());
-//! let found = catch_unwind(|| explore_orders(20, serve)).unwrap_err();
-//! let message = found.downcast_ref::<String>().unwrap();
-//! assert!(message.starts_with("with Order::Lifo: "));
+//! let failure = explore(serve).try_run().unwrap_err();
+//! assert_eq!(failure.schedule().to_string(), "2:run1");
 //! ```
 //!
-//! `serve(&Sim::with_order(Order::Lifo))` now fails each time, until `server` waits for `loader`.
+//! `explore(serve).replay("2:run1")` fails each time, until `server` waits for `loader`.
 //!
 //! # Time
 //!
 //! The clock stands still while anything is ready. Then [`Sim::block_on`] moves it to the next
 //! timer; [`Sim::advance`] moves it by hand, with [`Sim::auto_advance`] off where `block_on`
-//! shall not.
+//! shall not. [`SimRef::advance`] moves it from inside of a task.
 //!
-//! # What it does not do
+//! # Other threads
 //!
-//! It knows nothing of other threads. Their wake-ups count, but if nothing is ready `block_on`
-//! does not wait for them: it moves time, or reports a deadlock. Closures of
-//! [`Runtime::spawn_blocking`] run on the thread of the test too, so one that waits for a task of
-//! the same `Sim` waits for ever.
+//! Their wake-ups count, but a simulation knows of no thread: if nothing is ready, `block_on`
+//! moves time, or reports a deadlock. While an [`OutsideWork`] lives it waits instead. Closures of
+//! [`Runtime::spawn_blocking`] run on the thread of the test and before time moves, so one that
+//! waits for a task of the same `Sim` waits for ever. Whoever moves time by hand moves it whatever
+//! is under way elsewhere.
 
-mod clock;
 mod deadlock;
 mod executor;
 mod explore;
+mod faults;
+pub mod guide;
+mod may_drop;
+#[cfg(feature = "http")]
+mod network;
 mod order;
+mod outside;
+mod plan;
+mod reference;
+mod schedule;
+mod settings;
 mod spawner;
+mod state;
+mod tasks;
+mod timers;
 mod yield_now;
 
 use std::fmt;
-use std::future::Future;
-use std::num::NonZeroUsize;
 use std::panic::Location;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use self::clock::SimSleeper;
-use self::executor::{Shared, Stepped};
+use self::executor::Shared;
+use self::plan::Plan;
 use self::spawner::SimSpawner;
-use crate::runtime::Runtime;
+use self::timers::SimSleeper;
+use crate::runtime::{Runtime, Unobserved, print_unobserved};
 
 pub use self::deadlock::Deadlock;
-pub use self::explore::{drop_at_every_poll, explore_orders};
+pub use self::explore::{Explore, Explored, Failure, drop_at_every_poll, explore, explore_orders};
+pub use self::faults::Faults;
+pub use self::may_drop::MayDrop;
+#[cfg(feature = "http")]
+#[cfg_attr(docsrs, doc(cfg(feature = "http")))]
+pub use self::network::{Network, Reply};
 pub use self::order::Order;
+pub use self::outside::OutsideWork;
+pub use self::reference::SimRef;
+pub use self::schedule::{ParseScheduleError, Schedule};
 pub use self::yield_now::{YieldNow, yield_now};
 
 /// A deterministic runtime with virtual time.
@@ -121,64 +142,99 @@ impl Sim {
     /// A simulation that runs tasks in `order`.
     pub fn with_order(order: Order) -> Self {
         Self {
-            shared: Shared::new(order),
+            shared: Shared::new(order, None),
         }
     }
 
-    /// Whether [`block_on`](Self::block_on) moves time when nothing is ready.
-    ///
-    /// By default it does. If it does not, it reports a [`Deadlock`] where it would have.
-    pub fn auto_advance(&self, on: bool) {
-        self.shared.lock().settings.auto_advance = on;
-    }
-
-    /// Whether tasks are woken now and then for no reason.
-    ///
-    /// By default they are not. Before every step, and when nothing is ready, one time in four
-    /// any live task is woken. The seed of [`Order::Seeded`] decides when and which.
-    pub fn spurious_wakes(&self, on: bool) {
-        self.shared.lock().settings.spurious_wakes = on;
-    }
-
-    /// What [`Runtime::parallelism`] answers: one by default.
-    ///
-    /// More shows how tasks interleave that are started once per worker. They still run on one
-    /// thread.
-    ///
-    /// # Panics
-    ///
-    /// If `workers` is nought.
-    #[track_caller]
-    pub fn parallelism(&self, workers: usize) {
-        let Some(workers) = NonZeroUsize::new(workers) else {
-            panic!("a runtime has at least one worker, not nought");
-        };
-        self.shared.lock().settings.parallelism = workers;
-    }
-
-    /// How many polls there may be before time moves, or the call that drives the simulation
-    /// returns: ten million by default.
-    ///
-    /// A task that wakes itself for ever ends a test this way instead of hanging it, with a
-    /// report that says how often each task was polled.
-    ///
-    /// # Panics
-    ///
-    /// If `polls` is nought.
-    #[track_caller]
-    pub fn poll_limit(&self, polls: usize) {
-        let Some(polls) = NonZeroUsize::new(polls) else {
-            panic!("a simulation that may not poll at all runs nothing");
-        };
-        self.shared.lock().settings.poll_limit = polls;
+    /// A simulation in which `plan` decides.
+    fn planned(plan: Plan) -> Self {
+        Self {
+            shared: Shared::new(Order::Fifo, Some(plan)),
+        }
     }
 
     /// The handle to give to what is tested.
     pub fn runtime(&self) -> Runtime {
-        Runtime::new(
+        let rt = Runtime::new(
             SimSpawner(self.shared.clone()),
             SimSleeper(self.shared.clone()),
-        )
+        );
+        if self.shared.lock().plan.is_none() {
+            return rt;
+        }
+        let shared = Arc::downgrade(&self.shared);
+        rt.on_unobserved(move |unobserved| {
+            if let Some(shared) = shared.upgrade() {
+                report(&shared, unobserved);
+            }
+        })
+    }
+
+    /// The handle to give to tasks that move time, or ask how much has gone by.
+    pub fn reference(&self) -> SimRef {
+        SimRef::new(&self.shared)
+    }
+
+    /// Runs `future`, which a schedule of [`explore`] may drop at any moment before it is done.
+    ///
+    /// It is what a caller that loses interest does: `select!`, a timeout, a connection that
+    /// ends. The moment may lie before the first poll, and between a wake-up and the poll that it
+    /// asks for. Gives `None` then. Elsewhere than in an exploration nothing is dropped.
+    ///
+    /// # Examples
+    ///
+    /// A pop that takes the item before its last await:
+    ///
+    /// ```
+    /// use std::cell::RefCell;
+    /// use untethered::sim::{Sim, explore, yield_now};
+    ///
+    /// fn nothing_is_lost(sim: &Sim) {
+    ///     let shelf = RefCell::new(vec!["item"]);
+    ///     let pop = async {
+    ///         let item = shelf.borrow_mut().pop();
+    ///         yield_now().await;
+    ///         item.unwrap()
+    ///     };
+    ///     let popped = sim.block_on(sim.may_drop(pop));
+    ///     assert!(popped.is_some() || shelf.borrow().len() == 1, "lost");
+    /// }
+    ///
+    /// let failure = explore(nothing_is_lost).exhaustive(1).try_run().unwrap_err();
+    /// assert_eq!(failure.schedule().to_string(), "1:drop0");
+    /// ```
+    #[track_caller]
+    pub fn may_drop<F: IntoFuture>(&self, future: F) -> MayDrop<F::IntoFuture> {
+        MayDrop::new(&self.shared, future.into_future(), Location::caller())
+    }
+
+    /// Says that another thread works for the simulation, until the returned value is dropped.
+    ///
+    /// Meanwhile, if nothing is ready, [`block_on`](Self::block_on) waits for that thread to wake
+    /// somebody, instead of moving time or reporting a [`Deadlock`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use untethered::Queue;
+    /// use untethered::sim::Sim;
+    /// use untethered::time::timeout;
+    ///
+    /// let sim = Sim::new();
+    /// let rt = sim.runtime();
+    /// let queue = Queue::bounded(1);
+    /// let (work, sender) = (sim.outside_work(), queue.clone());
+    /// std::thread::spawn(move || {
+    ///     sender.push_blocking("read from a disk").unwrap();
+    ///     drop(work);
+    /// });
+    /// let popped = sim.block_on(timeout(&rt, Duration::from_secs(1), queue.pop()));
+    /// assert_eq!(popped.unwrap(), Some("read from a disk"));
+    /// assert_eq!(sim.elapsed(), Duration::ZERO);
+    /// ```
+    pub fn outside_work(&self) -> OutsideWork {
+        OutsideWork::begin(&self.shared)
     }
 
     /// Runs `future`, and with it the tasks of the simulation, until `future` is done.
@@ -235,7 +291,10 @@ impl Sim {
     #[track_caller]
     pub fn run_until_idle(&self) {
         let _running = self.shared.enter();
-        self.run_ready();
+        self.shared.run_ready();
+        while self.shared.lock().release() {
+            self.shared.run_ready();
+        }
     }
 
     /// Moves time by `duration`, stopping at each timer on the way to run what it wakes.
@@ -249,27 +308,25 @@ impl Sim {
     /// there is no end to what is ready ([`poll_limit`](Self::poll_limit)).
     #[track_caller]
     pub fn advance(&self, duration: Duration) {
-        let Some(until) = self.now().checked_add(duration) else {
-            panic!("a clock can not be moved by {duration:?}");
-        };
+        let until = self.shared.after(duration);
         let _running = self.shared.enter();
         loop {
-            self.run_ready();
-            if !self.shared.fire_next(Some(until)) {
+            self.shared.run_ready();
+            if !self.shared.fire_next(Some(until)) && !self.shared.lock().release() {
                 break;
             }
         }
-        self.shared.lock().clock.move_to(until);
+        self.shared.lock().timers.move_to(until);
     }
 
     /// The present moment.
     pub fn now(&self) -> Instant {
-        self.shared.lock().clock.now()
+        self.shared.lock().timers.now()
     }
 
     /// How far time has moved since the simulation was made.
     pub fn elapsed(&self) -> Duration {
-        self.shared.lock().clock.elapsed()
+        self.shared.lock().timers.elapsed()
     }
 
     /// How many tasks have not ended.
@@ -279,7 +336,7 @@ impl Sim {
 
     /// How many sleeps are under way.
     pub fn live_timers(&self) -> usize {
-        self.shared.lock().clock.live_timers()
+        self.shared.lock().timers.len()
     }
 
     /// Asserts that every task has ended and no sleep is under way.
@@ -293,19 +350,6 @@ impl Sim {
         if (tasks, timers) != (0, 0) {
             let waiting = self.shared.waiting();
             panic!("tasks left: {tasks}, timers left: {timers}{waiting}");
-        }
-    }
-
-    #[track_caller]
-    fn run_ready(&self) {
-        loop {
-            match self.shared.step() {
-                Stepped::Ran | Stepped::Main => {}
-                Stepped::Idle => return,
-                Stepped::Endless(polls) => {
-                    panic!("{}", Deadlock::endless(self.shared.waiting(), polls))
-                }
-            }
         }
     }
 }
@@ -326,10 +370,24 @@ impl fmt::Debug for Sim {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = self.shared.lock();
         f.debug_struct("Sim")
-            .field("order", &state.order())
-            .field("elapsed", &state.clock.elapsed())
+            .field("order", &state.ready.order())
+            .field("elapsed", &state.timers.elapsed())
             .field("live_tasks", &state.live_tasks())
-            .field("live_timers", &state.clock.live_timers())
+            .field("live_timers", &state.timers.len())
             .finish()
+    }
+}
+
+/// Keeps a panic that nobody took, for the end of the run.
+fn report(shared: &Shared, unobserved: Unobserved) {
+    match unobserved.into_panic() {
+        Ok(payload) => {
+            let panic = Unobserved::panic(payload).to_string();
+            let mut state = shared.lock();
+            if state.unobserved.is_empty() {
+                state.unobserved.push(panic);
+            }
+        }
+        Err(error) => print_unobserved(error),
     }
 }

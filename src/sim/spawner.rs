@@ -4,7 +4,8 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use super::executor::{Shared, Started};
+use super::executor::Shared;
+use super::tasks::Started;
 use crate::runtime::{BoxFuture, Driver, Spawner};
 
 /// The [`Spawner`] of a [`Sim`](super::Sim).

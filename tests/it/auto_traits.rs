@@ -11,7 +11,10 @@ use untethered::context::{
 use untethered::run::{self, Run, RunError};
 use untethered::runtime::{BoxFuture, Runtime, Sleep, Unobserved};
 use untethered::signal::{ShutdownSignals, Signal, Source};
-use untethered::sim::{Deadlock, Order, Sim, YieldNow};
+use untethered::sim::{
+    Deadlock, Explore, Explored, Failure, Faults, MayDrop, Order, OutsideWork, ParseScheduleError,
+    Schedule, Sim, SimRef, YieldNow,
+};
 use untethered::stream::{
     Collect, CollectOnRuntime, Concurrent, ConcurrentError, FailFast, FromIter, FromStream,
     OnRuntime,
@@ -184,6 +187,22 @@ fn of_the_simulation() {
         Order: true true true;
         Deadlock: true true true;
         YieldNow: true true true;
+        SimRef: true true true;
+        OutsideWork: true true true;
+        MayDrop<Ready<u8>>: true true true;
+        MayDrop<PhantomPinned>: true true false;
+        MayDrop<Rc<()>>: false false true;
+        Explore<fn(&Sim)>: true true true;
+        Explored: true true true;
+        Failure: true true true;
+        Faults: true true true;
+        Schedule: true true true;
+        ParseScheduleError: true true true;
+    }
+    #[cfg(feature = "http")]
+    check! {
+        untethered::sim::Network: true true true;
+        untethered::sim::Reply: true true true;
     }
 }
 

@@ -23,7 +23,12 @@ mod rate_limit;
 mod run;
 mod signal;
 mod sim;
+mod sim_crate;
+mod sim_explore;
+#[cfg(feature = "http")]
+mod sim_network;
 mod sim_orders;
+mod sim_planted;
 mod stream_adaptors;
 mod stream_concurrent;
 mod stream_on_runtime;

@@ -616,3 +616,87 @@ fn what_goes_on_for_long_is_no_livelock_as_long_as_time_moves() {
         "a simulation that may not poll at all runs nothing"
     );
 }
+
+// D5
+#[test]
+fn a_task_moves_time_from_inside() {
+    let sim = Sim::new();
+    let (rt, inside) = (sim.runtime(), sim.reference());
+    let log = Log::default();
+    for seconds in [2, 1, 9] {
+        let (sleep, log, inside) = (rt.sleep(seconds * SECOND), log.clone(), inside.clone());
+        rt.spawn(async move {
+            sleep.await;
+            log.push(format!("{seconds} at {:?}", inside.elapsed()));
+        })
+        .detach();
+    }
+    sim.block_on(async {
+        yield_now().await;
+        inside.advance(3 * SECOND);
+        assert_eq!((inside.elapsed(), inside.now()), (3 * SECOND, sim.now()));
+        assert_eq!(log.take(), [""; 0]);
+        yield_now().await;
+        // In the order of their deadlines, and they see the later time.
+        assert_eq!(log.take(), ["1 at 3s", "2 at 3s"]);
+        sim.reference().advance(Duration::ZERO);
+    });
+    let error = panic_text(|| inside.advance(Duration::MAX));
+    assert!(error.starts_with("a clock can not be moved by"), "{error}");
+    sim.advance(6 * SECOND);
+    assert_eq!(log.take(), ["9 at 9s"]);
+    drop(sim);
+    inside.advance(SECOND);
+    assert_eq!(inside.elapsed(), 9 * SECOND);
+}
+
+// D5
+#[test]
+fn time_stands_still_while_others_work() {
+    let sim = Sim::new();
+    let rt = sim.runtime();
+    let event = Arc::new(untethered::sync::Event::new());
+    let (begin, began) = std::sync::mpsc::channel::<()>();
+    let (work, setter) = (sim.outside_work(), event.clone());
+    let second_work = sim.outside_work();
+    let thread = std::thread::spawn(move || {
+        began.recv().unwrap();
+        setter.set();
+        drop((work, second_work));
+    });
+    let timer = rt.spawn({
+        let rt = rt.clone();
+        async move { rt.sleep(SECOND).await }
+    });
+    sim.block_on(async {
+        begin.send(()).unwrap();
+        event.wait().await;
+        assert_eq!(sim.elapsed(), Duration::ZERO);
+    });
+    thread.join().unwrap();
+    // Once nobody works any more, it moves.
+    sim.block_on(timer).unwrap();
+    assert_eq!(sim.elapsed(), SECOND);
+
+    // Work that ends without a wake-up is no reason to wait on.
+    let work = sim.outside_work();
+    let thread = std::thread::spawn(move || drop(work));
+    assert!(!sim.try_block_on(pending::<()>()).unwrap_err().is_livelock());
+    thread.join().unwrap();
+    let work = sim.outside_work();
+    sim.outside_limit(Duration::ZERO);
+    let text = panic_text(|| sim.block_on(pending::<()>()));
+    let head = "deadlock at 1s: nothing is ready, and outside work has not ended in 0ns\n  main";
+    assert!(text.starts_with(head), "{text}");
+    drop(work);
+}
+
+#[test]
+fn a_blocking_closure_runs_before_time_moves() {
+    let sim = Sim::new();
+    let rt = sim.runtime();
+    let inside = sim.reference();
+    let work = rt.spawn_blocking(move || inside.elapsed());
+    sim.block_on(rt.sleep(SECOND));
+    assert_eq!(sim.block_on(work).unwrap(), Duration::ZERO);
+}

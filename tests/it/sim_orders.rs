@@ -260,3 +260,35 @@ fn drop_at_every_poll_ends() {
         "{message}"
     );
 }
+
+#[test]
+fn an_adversary_puts_some_off_for_long_and_nobody_for_ever() {
+    let mut longest = Vec::new();
+    for seed in 0..30 {
+        let run = || {
+            let sim = Sim::with_order(Order::Adversarial(seed));
+            let rt = sim.runtime();
+            let polls = Arc::new([const { AtomicUsize::new(0) }; 4]);
+            for index in 0..4 {
+                let polls = polls.clone();
+                rt.spawn(async move {
+                    while polls.iter().any(|polls| polls.load(SeqCst) == 0) {
+                        polls[index].fetch_add(1, SeqCst);
+                        yield_now().await;
+                    }
+                })
+                .detach();
+            }
+            sim.run_until_idle();
+            sim.assert_empty();
+            let polls: Vec<_> = polls.iter().map(|polls| polls.load(SeqCst)).collect();
+            polls
+        };
+        let polls = run();
+        assert_eq!(polls, run());
+        longest.push(*polls.iter().max().unwrap());
+    }
+    // While some had not run once, others had their turn again and again.
+    assert!(longest.iter().any(|polls| *polls > 30), "{longest:?}");
+    assert!(longest.iter().all(|polls| *polls < 500), "{longest:?}");
+}

@@ -5,16 +5,17 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use super::executor::{Shared, TaskId};
+use super::executor::Shared;
+use super::tasks::TaskId;
 use crate::runtime::{BoxFuture, Sleeper};
 use crate::task::discard;
 
 /// Virtual time and who waits for it. Lives inside the lock of [`Shared`].
 #[derive(Debug)]
-pub(super) struct Clock {
+pub(super) struct Timers {
     base: Instant,
     now: Instant,
-    timers: BTreeMap<Key, Armed>,
+    armed: BTreeMap<Key, Armed>,
     created: u64,
 }
 
@@ -32,13 +33,13 @@ struct Armed {
     task: Option<TaskId>,
 }
 
-impl Clock {
+impl Timers {
     pub(super) fn new() -> Self {
         let base = crate::runtime::present();
         Self {
             base,
             now: base,
-            timers: BTreeMap::new(),
+            armed: BTreeMap::new(),
             created: 0,
         }
     }
@@ -51,8 +52,8 @@ impl Clock {
         self.now - self.base
     }
 
-    pub(super) fn live_timers(&self) -> usize {
-        self.timers.len()
+    pub(super) fn len(&self) -> usize {
+        self.armed.len()
     }
 
     /// Moves to `until` if no timer is due before.
@@ -62,7 +63,7 @@ impl Clock {
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.timers.first_key_value().map(|(key, _)| key.deadline)
+        self.armed.first_key_value().map(|(key, _)| key.deadline)
     }
 
     /// Moves to the next deadline, if there is one by `until`, and gives whom to wake for it.
@@ -73,7 +74,7 @@ impl Clock {
         }
         self.now = self.now.max(deadline);
         let mut wakers = Vec::new();
-        while let Some(entry) = self.timers.first_entry() {
+        while let Some(entry) = self.armed.first_entry() {
             if entry.key().deadline > deadline {
                 break;
             }
@@ -84,13 +85,13 @@ impl Clock {
 
     /// Forgets all timers; gives their wakers, to be dropped outside the lock.
     pub(super) fn clear(&mut self) -> Vec<Waker> {
-        let timers = std::mem::take(&mut self.timers);
-        timers.into_values().map(|armed| armed.waker).collect()
+        let armed = std::mem::take(&mut self.armed);
+        armed.into_values().map(|armed| armed.waker).collect()
     }
 
     /// When the timers of `task` end, counted from the start.
     pub(super) fn deadlines_of(&self, task: TaskId) -> Vec<Duration> {
-        self.timers
+        self.armed
             .iter()
             .filter(|(_, armed)| armed.task == Some(task))
             .map(|(key, _)| key.deadline.saturating_duration_since(self.base))
@@ -103,13 +104,13 @@ pub(super) struct SimSleeper(pub(super) Arc<Shared>);
 
 impl Sleeper for SimSleeper {
     fn now(&self) -> Instant {
-        self.0.lock().clock.now()
+        self.0.lock().timers.now()
     }
 
     fn sleep_until(&self, deadline: Instant) -> BoxFuture<'static, ()> {
         let mut state = self.0.lock();
-        let number = state.clock.created;
-        state.clock.created += 1;
+        let number = state.timers.created;
+        state.timers.created += 1;
         drop(state);
         Box::pin(Timer {
             shared: self.0.clone(),
@@ -128,17 +129,17 @@ impl Future for Timer {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.shared.lock();
-        if state.is_closed() {
+        if state.closed {
             return Poll::Pending;
         }
-        if state.clock.now >= self.key.deadline {
+        if state.timers.now >= self.key.deadline {
             return Poll::Ready(());
         }
         let armed = Armed {
             waker: cx.waker().clone(),
             task: state.current,
         };
-        let old = state.clock.timers.insert(self.key, armed);
+        let old = state.timers.armed.insert(self.key, armed);
         drop(state);
         discard(old);
         Poll::Pending
@@ -147,7 +148,7 @@ impl Future for Timer {
 
 impl Drop for Timer {
     fn drop(&mut self) {
-        let armed = self.shared.lock().clock.timers.remove(&self.key);
+        let armed = self.shared.lock().timers.armed.remove(&self.key);
         discard(armed);
     }
 }

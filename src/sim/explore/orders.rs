@@ -2,13 +2,16 @@ use std::any::Any;
 use std::future::Future;
 use std::panic::resume_unwind;
 
-use super::{Order, Sim};
+use crate::sim::{Order, Sim};
 use crate::task::{catch, panic_message};
 
 /// After how many polls [`drop_at_every_poll`] gives up: the time it takes is the square of this.
 const MOST_POLLS: usize = 2_000;
 
 /// Runs `test` on a fresh [`Sim`] for each of many orders: FIFO, LIFO, and `seeds` random ones.
+///
+/// It looks for nothing that `test` does not look for, and shrinks nothing:
+/// [`explore`](super::explore) does both.
 ///
 /// # Panics
 ///
@@ -37,7 +40,7 @@ pub fn explore_orders(seeds: u64, mut test: impl FnMut(&Sim)) {
 /// # Panics
 ///
 /// As `make`, the future or the check does, if the future can not go on
-/// ([`Deadlock`](super::Deadlock)), or if it is not done after two thousand polls. The message
+/// ([`Deadlock`](crate::sim::Deadlock)), or if it is not done after two thousand polls. The message
 /// says after how many polls the future was dropped.
 ///
 /// # Examples

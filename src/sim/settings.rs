@@ -1,0 +1,96 @@
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use super::Sim;
+
+/// What the test has chosen.
+#[derive(Debug)]
+pub(super) struct Settings {
+    pub(super) spurious_wakes: bool,
+    pub(super) auto_advance: bool,
+    pub(super) parallelism: NonZeroUsize,
+    pub(super) poll_limit: NonZeroUsize,
+    pub(super) outside_limit: Duration,
+}
+
+/// How many polls there may be in a moment.
+const POLL_LIMIT: NonZeroUsize = NonZeroUsize::new(10_000_000).unwrap();
+/// The same where there are many runs.
+const EXPLORED_POLL_LIMIT: NonZeroUsize = NonZeroUsize::new(100_000).unwrap();
+/// For how long other threads are waited for.
+const OUTSIDE_LIMIT: Duration = Duration::from_secs(60);
+
+impl Settings {
+    /// What holds unless the test chooses.
+    pub(super) fn new(is_explored: bool) -> Self {
+        Self {
+            spurious_wakes: false,
+            auto_advance: true,
+            parallelism: NonZeroUsize::MIN,
+            poll_limit: if is_explored {
+                EXPLORED_POLL_LIMIT
+            } else {
+                POLL_LIMIT
+            },
+            outside_limit: OUTSIDE_LIMIT,
+        }
+    }
+}
+
+/// What a test may choose.
+impl Sim {
+    /// Whether [`block_on`](Self::block_on) moves time when nothing is ready.
+    ///
+    /// By default it does. If it does not, it reports a [`Deadlock`] where it would have.
+    pub fn auto_advance(&self, on: bool) {
+        self.shared.lock().settings.auto_advance = on;
+    }
+
+    /// Whether tasks are woken now and then for no reason.
+    ///
+    /// By default they are not. Before every step, and when nothing is ready, one time in four
+    /// any live task is woken. The seed of [`Order::Seeded`] decides when and which.
+    pub fn spurious_wakes(&self, on: bool) {
+        self.shared.lock().settings.spurious_wakes = on;
+    }
+
+    /// What [`Runtime::parallelism`] answers: one by default.
+    ///
+    /// More shows how tasks interleave that are started once per worker. They still run on one
+    /// thread.
+    ///
+    /// # Panics
+    ///
+    /// If `workers` is nought.
+    #[track_caller]
+    pub fn parallelism(&self, workers: usize) {
+        let Some(workers) = NonZeroUsize::new(workers) else {
+            panic!("a runtime has at least one worker, not nought");
+        };
+        self.shared.lock().settings.parallelism = workers;
+    }
+
+    /// How many polls there may be before time moves, or the call that drives the simulation
+    /// returns: ten million by default, a hundred thousand in an [exploration](explore).
+    ///
+    /// A task that wakes itself for ever ends a test this way instead of hanging it, with a
+    /// report that says how often each task was polled.
+    ///
+    /// # Panics
+    ///
+    /// If `polls` is nought.
+    #[track_caller]
+    pub fn poll_limit(&self, polls: usize) {
+        let Some(polls) = NonZeroUsize::new(polls) else {
+            panic!("a simulation that may not poll at all runs nothing");
+        };
+        self.shared.lock().settings.poll_limit = polls;
+    }
+
+    /// For how long [`OutsideWork`] is waited for: a minute by default.
+    ///
+    /// Real time, the only one there is in a `Sim`: past it a [`Deadlock`] is reported.
+    pub fn outside_limit(&self, limit: Duration) {
+        self.shared.lock().settings.outside_limit = limit;
+    }
+}

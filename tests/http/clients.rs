@@ -142,7 +142,7 @@ fn a_host_without_an_address_is_not_found(setup: Setup) {
     // Longer than a label of a name may be: no resolver asks the network for it.
     let url = format!("http://{}.invalid/", "a".repeat(64));
     futures_lite::future::block_on(async {
-        let error = client.send(get(&url)).await.unwrap_err();
+        let error = setup.client.send(get(&url)).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Resolve, "{error:?}");
         assert!(!error.maybe_sent());
     });
@@ -222,7 +222,7 @@ fn dropped_at_any_poll_it_leaves_nothing(setup: impl Fn() -> Setup) {
 fn a_fan_out_runs_on_it(setup: Setup) {
     let server = Server::answering(|request| response(200, request.path().as_bytes()));
     let url = server.url("/");
-    let fan_out = FanOut::new(&setup.rt, setup.client)
+    let fan_out = FanOut::new(&setup.on.rt, setup.client)
         .concurrency(4)
         .timeout(Timeouts::total(STUCK));
     futures_lite::future::block_on(async {

@@ -9,6 +9,8 @@ mod saved;
 mod secrets;
 mod server;
 mod timeouts;
+#[cfg(feature = "tracing")]
+mod traced;
 
 use std::time::Duration;
 

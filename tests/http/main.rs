@@ -1,9 +1,19 @@
 //! The HTTP clients against a server that misbehaves.
 
+#[cfg(feature = "threads")]
+mod canary;
 #[cfg(any(feature = "hyper-tokio", feature = "isahc", feature = "reqwest"))]
 mod clients;
 mod deviations;
 mod engine;
+#[cfg(feature = "threads")]
+#[path = "../it/random.rs"]
+mod random;
+#[cfg(feature = "threads")]
+mod random_faults;
+#[cfg(feature = "tracing")]
+#[path = "../it/fan_out/recorder.rs"]
+mod recorder;
 mod report;
 mod runtimes;
 mod support;
@@ -17,7 +27,7 @@ use std::sync::Arc;
 
 use untethered::Runtime;
 use untethered::http::conformance::Conformance;
-use untethered::http::{Client, Engine, Phases, client_fn};
+use untethered::http::{Client, Engine, client_fn};
 
 use crate::deviations::Deviation;
 use crate::runtimes::On;
@@ -51,12 +61,11 @@ fn engine(rt: &Runtime) -> Box<dyn Client> {
     Box::new(Engine::new(rt))
 }
 
-/// Around the engine, which would report though nobody asks it to.
+/// Around the engine.
 fn closure(rt: &Runtime) -> Box<dyn Client> {
     let engine = Arc::new(Engine::new(rt));
-    Box::new(client_fn(move |mut request| {
+    Box::new(client_fn(move |request| {
         let engine = engine.clone();
-        request.extensions_mut().remove::<Phases>();
         async move { engine.send(request).await }
     }))
 }

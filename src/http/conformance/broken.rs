@@ -145,7 +145,7 @@ pub(super) async fn refused(subject: Subject) {
         listener.local_addr().unwrap().port()
     };
     subject
-        .run_without_server(|subject| async move {
+        .run_alone(|subject| async move {
             let error = subject
                 .get(&format!("http://127.0.0.1:{port}/"))
                 .await

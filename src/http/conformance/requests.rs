@@ -70,8 +70,9 @@ pub(super) async fn body_that_fails(subject: Subject) {
     let server = Server::new(|peer| {
         assert!(peer.request().is_none(), "the body never ends");
     });
+    let url = server.url("/");
     subject
-        .run(server, |subject, url| async move {
+        .run_alone(|subject| async move {
             let pieces = Queue::unbounded();
             let body = Body::stream(pieces.stream());
             pieces.try_push(Ok("first".into())).unwrap();
@@ -81,6 +82,7 @@ pub(super) async fn body_that_fails(subject: Subject) {
             assert_eq!(error.kind(), ErrorKind::Cancelled, "{error:?}");
         })
         .await;
+    server.finish();
 }
 
 pub(super) async fn answer_before_the_body_is_sent(subject: Subject) {
@@ -114,7 +116,7 @@ pub(super) async fn bad_requests(subject: Subject) {
     let server = Server::answering(|_| panic!("nothing may be sent"));
     let url = server.url("/");
     subject
-        .run_without_server(|subject| async move {
+        .run_alone(|subject| async move {
             for bad in [
                 "ftp://127.0.0.1/",
                 "http://127.0.0.1:99999/",

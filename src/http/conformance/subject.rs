@@ -32,13 +32,13 @@ impl Subject {
         F: Future<Output = ()>,
     {
         let url = server.url("/");
-        self.run_without_server(|this| case(this, url)).await;
+        self.run_alone(|this| case(this, url)).await;
         assert!(server.accepted() > 0, "the server was asked nothing");
         server.finish();
     }
 
-    /// The same for a case in which nothing may be sent.
-    pub(super) async fn run_without_server<F>(self, case: impl FnOnce(Arc<Self>) -> F)
+    /// The same for a case in which nothing need be sent.
+    pub(super) async fn run_alone<F>(self, case: impl FnOnce(Arc<Self>) -> F)
     where
         F: Future<Output = ()>,
     {

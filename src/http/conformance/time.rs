@@ -99,17 +99,16 @@ pub(super) async fn phases(subject: Subject) {
         .await;
 }
 
+/// Who says that it can not report need not, and does everything else.
 async fn no_phases(subject: Subject) {
     assert!(!subject.client.capabilities().phases());
     let server = Server::answering(|_| response(200, b"ok"));
     subject
         .run(server, |subject, url| async move {
-            let phases = Phases::new();
             let mut request = get(&url);
-            request.extensions_mut().insert(phases.clone());
+            request.extensions_mut().insert(Phases::new());
             let response = subject.client.send(request).await.unwrap();
-            response.into_body().bytes(10).await.unwrap();
-            assert_eq!(phases.current(), ExchangePhase::Begun);
+            assert_eq!(response.into_body().bytes(10).await.unwrap(), "ok");
         })
         .await;
 }

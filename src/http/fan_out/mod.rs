@@ -1,6 +1,8 @@
 mod adaptive;
 mod address;
 mod auth;
+#[cfg(feature = "indicatif")]
+mod bar;
 mod exchange;
 mod fetch_all;
 mod fetched;
@@ -12,6 +14,8 @@ mod results;
 mod retry;
 mod run;
 mod saved;
+#[cfg(feature = "serde")]
+mod serialize;
 mod session;
 mod stats;
 mod status_check;

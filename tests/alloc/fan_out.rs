@@ -1,7 +1,9 @@
+use std::time::Duration;
+
 use untethered::http::{
     Body, ErrorKind, FanOut, HttpError, Request, Response, Retry, Timeouts, client_fn,
 };
-use untethered::sim::{Sim, yield_now};
+use untethered::sim::Sim;
 
 use crate::counter::peak;
 
@@ -9,18 +11,22 @@ use crate::counter::peak;
 /// ten fails.
 fn peak_of(urls: usize) -> i64 {
     let sim = Sim::new();
-    let client = client_fn(|request: Request<Body>| async move {
-        yield_now().await;
-        if request.uri().host().unwrap().ends_with('7') {
-            return Err(HttpError::new(ErrorKind::Connect));
+    let rt = sim.runtime();
+    let client = client_fn(move |request: Request<Body>| {
+        let answered = rt.sleep(Duration::from_millis(20));
+        async move {
+            answered.await;
+            if request.uri().host().unwrap().ends_with('7') {
+                return Err(HttpError::new(ErrorKind::Connect));
+            }
+            Ok(Response::new(Body::from(vec![b'x'; 1024])))
         }
-        Ok(Response::new(Body::from(vec![b'x'; 1024])))
     });
     let fan_out = FanOut::new(&sim.runtime(), client)
         .concurrency(50)
         .per_host(2)
         .retry(Retry::attempts(2))
-        .timeout(Timeouts::new().queue(std::time::Duration::from_secs(3600)));
+        .timeout(Timeouts::new().queue(Duration::from_secs(3600)));
     peak(|| {
         // As many digits each.
         let all = (10_000_000..).take(urls).map(|n| format!("http://h{n}/"));

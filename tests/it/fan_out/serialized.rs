@@ -56,7 +56,7 @@ fn answers_and_errors_have_the_same_rows_whoever_writes_them() {
             "error": {
                 "kind": "timeout",
                 "phase": "total",
-                "message": "total timeout: 1s passed while waiting for the answer \
+                "message": "total timeout: 1s passed while connecting \
                             (http://a/late, after 1.0s)",
             },
             "ms": 1000.0,

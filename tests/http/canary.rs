@@ -110,6 +110,7 @@ fn nothing_is_shown(client: fn(&Runtime) -> Box<dyn Client>) {
             }
         }
     });
+    let no_tls = Server::new(|peer| peer.write(b"HTTP/1.1 400 canary\r\n\r\n"));
     let port = server.address().port();
     let at =
         |path: &str| format!("http://canary:canary@127.0.0.1:{port}/{path}?canary=canary#canary");
@@ -117,7 +118,12 @@ fn nothing_is_shown(client: fn(&Runtime) -> Box<dyn Client>) {
         "answer", "refused", "loop", "nowhere", "garbage", "half", "big", "late", "closed",
     ];
     let mut urls: Vec<_> = paths.into_iter().map(at).collect();
-    urls.push(at("tls").replace("http:", "https:"));
+    let tls = no_tls.address().port().to_string();
+    urls.push(
+        at("tls")
+            .replace("http:", "https:")
+            .replace(&port.to_string(), &tls),
+    );
     urls.push(at("refused").replace(&port.to_string(), "1"));
     let nowhere = format!("{}.invalid", "a".repeat(64));
     urls.push(at("resolve").replace("127.0.0.1", &nowhere));
@@ -160,6 +166,7 @@ fn nothing_is_shown(client: fn(&Runtime) -> Box<dyn Client>) {
     assert_eq!(results.len(), paths.len() + 3);
     drop(fan_out);
     server.finish();
+    no_tls.finish();
 }
 
 /// A proxy that can not be reached.

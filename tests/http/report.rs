@@ -68,6 +68,21 @@ fn a_client_that_never_answers_fails_in_time() {
     assert_eq!(message, "did not end within 60s");
 }
 
+/// Only the server sees it, on a thread of its own.
+#[cfg(feature = "threads")]
+#[test]
+fn what_the_server_finds_wrong_is_a_failure() {
+    let rt = untethered::runtime::threads(1);
+    let forgets = || {
+        untethered::http::Engine::builder(&rt)
+            .no_keep_alive()
+            .build()
+    };
+    let conformance = Conformance::new(&rt, forgets);
+    let verdict = rt.block_on(conformance.run_case("reused_after_the_end"));
+    assert_eq!(failure(verdict), "a second connection");
+}
+
 #[test]
 fn what_a_client_is_known_for_is_no_failure() {
     let sim = Sim::new();

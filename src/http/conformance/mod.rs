@@ -144,6 +144,7 @@ const WITH_A_WEAKER_FORM: &[&str] = &[
     "reused_after_the_end",
     "unread_body_that_is_here",
     "unread_body_that_is_not_here",
+    "stale_connection",
     "dropped_exchange",
     "dropped_body",
     "phases",

@@ -60,6 +60,7 @@ fn carried(source: &str, promises: &mut Promises) {
 /// What follows `fn`, in the line that begins a function of a module.
 fn function(line: &str) -> Option<&str> {
     let line = line.strip_prefix("pub(crate) ").unwrap_or(line);
+    let line = line.strip_prefix("pub(super) ").unwrap_or(line);
     let line = line.strip_prefix("async ").unwrap_or(line);
     line.strip_prefix("fn ")
 }
@@ -82,7 +83,8 @@ fn every_promise_has_its_tests_and_no_test_an_unknown_one() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let promised = promised(&fs::read_to_string(root.join("PROMISES.md")).unwrap());
     let mut carried_by_tests = Promises::new();
-    for file in sources(&root.join("tests")) {
+    let folders = ["tests", "src/http/conformance"].map(|folder| root.join(folder));
+    for file in folders.iter().flat_map(|folder| sources(folder)) {
         carried(&fs::read_to_string(file).unwrap(), &mut carried_by_tests);
     }
     assert!(promised.len() > 10, "the tables were not read");

@@ -5,9 +5,9 @@ use std::io::{self, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use serde_json::{Value, json};
+use serde::Serialize;
 use untethered::Runtime;
-use untethered::http::{ErrorKind, FetchError, Fetched};
+use untethered::http::{FetchError, Fetched};
 use untethered::task::BlockingTask;
 
 use crate::input::Entry;
@@ -43,72 +43,72 @@ impl Output {
         let mut text = Vec::new();
         for (entry, result) in rows {
             self.tally.done += 1;
-            let row = self.row(&entry, &result);
-            self.tally.failed += usize::from(row.iter().any(|(name, _)| *name == "error"));
-            write_object(&mut text, &row)?;
+            match &result {
+                Ok(fetched) => self.tally.bytes += fetched.body_len(),
+                Err(_) => self.tally.failed += 1,
+            }
+            serde_json::to_writer(&mut text, &Line::new(&entry, &result))?;
+            text.push(b'\n');
         }
         self.rows.write_all(&text)?;
         self.rows.flush()
     }
+}
 
-    fn row(&mut self, entry: &Entry, result: &Result<Fetched, FetchError>) -> Fields {
-        let mut row: Fields = vec![("key", json!(entry.key)), ("url", json!(entry.url))];
-        row.extend(entry.line.map(|line| ("line", json!(line))));
-        let (elapsed, attempts) = match result {
-            Ok(fetched) => {
-                let bytes = fetched.body_len();
-                self.tally.bytes += bytes;
-                row.push(("status", json!(fetched.status().as_u16())));
-                row.push(("bytes", json!(bytes)));
-                row.extend(entry.file.as_ref().map(|name| ("file", json!(name))));
-                (fetched.elapsed(), fetched.attempts())
-            }
-            Err(error) => {
-                row.push(("error", describe(entry, error)));
-                (error.elapsed(), error.attempts())
-            }
+/// One row of the output.
+#[derive(Serialize)]
+struct Line<'a> {
+    key: &'a str,
+    url: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<&'a str>,
+    #[serde(flatten)]
+    result: Outcome<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Outcome<'a> {
+    Fetched(&'a Fetched),
+    Failed(&'a FetchError),
+    /// A line that is no request.
+    Bad {
+        error: Fault,
+        ms: f64,
+        attempts: usize,
+    },
+}
+
+#[derive(Serialize)]
+struct Fault {
+    kind: &'static str,
+    message: String,
+}
+
+impl<'a> Line<'a> {
+    fn new(entry: &'a Entry, result: &'a Result<Fetched, FetchError>) -> Self {
+        let outcome = match (result, entry.fault, entry.line) {
+            (Ok(fetched), ..) => Outcome::Fetched(fetched),
+            (Err(error), Some(fault), Some(line)) => Outcome::Bad {
+                error: Fault {
+                    kind: error.kind().as_str(),
+                    message: format!("line {line}: {fault}"),
+                },
+                ms: 0.0,
+                attempts: 0,
+            },
+            (Err(error), ..) => Outcome::Failed(error),
         };
-        let ms = (elapsed.as_secs_f64() * 1e6).round() / 1e3;
-        row.push(("ms", json!(ms)));
-        row.push(("attempts", json!(attempts)));
-        row
+        Self {
+            key: &entry.key,
+            url: &entry.url,
+            line: entry.line,
+            file: entry.file.as_deref().filter(|_| result.is_ok()),
+            result: outcome,
+        }
     }
-}
-
-/// Fields in the order in which they are written.
-type Fields = Vec<(&'static str, Value)>;
-
-fn write_object(text: &mut Vec<u8>, fields: &Fields) -> io::Result<()> {
-    for (at, (name, value)) in fields.iter().enumerate() {
-        let before = if at == 0 { '{' } else { ',' };
-        write!(text, "{before}\"{name}\":{value}")?;
-    }
-    text.extend_from_slice(b"}\n");
-    Ok(())
-}
-
-fn describe(entry: &Entry, error: &FetchError) -> Value {
-    let message = match (entry.fault, entry.line) {
-        (Some(fault), Some(line)) => format!("line {line}: {fault}"),
-        _ => full_message(error),
-    };
-    match error.kind() {
-        ErrorKind::Timeout(phase) => json!({
-            "kind": "timeout", "phase": phase.as_str(), "message": message,
-        }),
-        kind => json!({ "kind": kind.as_str(), "message": message }),
-    }
-}
-
-/// The error and its causes.
-fn full_message(error: &FetchError) -> String {
-    let mut message = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        message += &format!(": {error}");
-        cause = error.source();
-    }
-    message
 }
 
 /// Writes rows while others are being fetched.

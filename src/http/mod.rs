@@ -8,6 +8,7 @@
 //! | the HTTP library you have already | `ReqwestClient` (feature `reqwest`), `HyperClient` (feature `hyper-tokio`), `IsahcClient` (feature `isahc`), or [`Client`], implemented for it |
 //! | middleware of tower | `TowerClient` and `ClientService` (feature `tower`) |
 //! | a client for a test | [`client_fn`] |
+//! | tests for a client of your own | `conformance` (feature `conformance`) |
 //!
 //! A client does one exchange for a call; everything above that (limits, timeouts, redirects,
 //! retries, authentication, progress) is the fan-out's, and the same over every client.
@@ -49,6 +50,9 @@
 mod body;
 mod cause;
 mod client;
+#[cfg(feature = "conformance")]
+#[cfg_attr(docsrs, doc(cfg(feature = "conformance")))]
+pub mod conformance;
 #[cfg(any(feature = "hyper-tokio", feature = "reqwest"))]
 mod connecting;
 mod engine;

@@ -21,9 +21,19 @@ pub(crate) fn count<T>(f: impl FnOnce() -> T) -> (Counts, T) {
     (counts, output)
 }
 
+/// Runs `f` and gives the most bytes that were in use meanwhile, beyond those before.
+#[cfg(feature = "http")]
+pub(crate) fn peak(f: impl FnOnce()) -> i64 {
+    let live = LIVE.get();
+    PEAK.set(live);
+    f();
+    PEAK.get() - live
+}
+
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
     static LIVE: Cell<i64> = const { Cell::new(0) };
+    static PEAK: Cell<i64> = const { Cell::new(0) };
 }
 
 struct Counting;
@@ -35,6 +45,7 @@ static ALLOCATOR: Counting = Counting;
 fn add(allocations: u64, bytes: i64) {
     ALLOCATIONS.set(ALLOCATIONS.get() + allocations);
     LIVE.set(LIVE.get() + bytes);
+    PEAK.set(PEAK.get().max(LIVE.get()));
 }
 
 // SAFETY: each call goes to the system's allocator as it came; counting allocates nothing.

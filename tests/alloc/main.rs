@@ -3,6 +3,8 @@
 //! The counts are of the thread that asks: tests run beside each other, each on its own.
 
 mod counter;
+#[cfg(feature = "http")]
+mod fan_out;
 mod group;
 mod memo;
 mod queue;

@@ -118,7 +118,8 @@ fn a_password_is_written_nowhere() {
          http://me:canary@/\n"
     );
     let folder = std::env::temp_dir().join(format!("fetch-all-secret-{}", std::process::id()));
-    let args = ["--input", "-", "--bodies", folder.to_str().unwrap()];
+    let mut args = vec!["--input", "-", "--bodies", folder.to_str().unwrap()];
+    args.extend(["--header", "Cookie: canary", "--header", "X-Key: canary"]);
     let done = Program::new(&args).feed(&text);
     assert_eq!(done.status, 1);
     let rows = rows(&done.stdout);
@@ -196,4 +197,17 @@ fn standard_input_is_read_no_further_than_needed() {
     let most = (asked + 8 + 64) * LINE + 2 * 8192 + 2 * 65536;
     let written = written.load(SeqCst);
     assert!(written < most, "{written} bytes for {asked} requests");
+}
+
+#[test]
+fn a_query_is_in_the_url_of_its_row_and_in_no_message() {
+    let server = Server::start(|request| request.close());
+    let url = format!("{}/closed?canary#canary", server.base);
+    let done = Program::new(&["--input", "-"]).feed(&url);
+    let row = &rows(&done.stdout)[0];
+    assert_eq!(row["url"], *url);
+    assert_eq!(row["error"]["kind"], "truncated");
+    let message = row["error"]["message"].as_str().unwrap();
+    assert!(!message.contains("canary"), "{message}");
+    assert!(!done.stderr.contains("canary"), "{}", done.stderr);
 }

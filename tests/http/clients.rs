@@ -3,10 +3,33 @@
 use std::error::Error;
 
 use futures_lite::{StreamExt, stream};
-use untethered::http::{Body, Bytes, ErrorKind, FanOut, FetchRequest, Request, Timeouts};
+use untethered::Runtime;
+use untethered::http::conformance::{Server, response};
+use untethered::http::{Body, Bytes, Client, ErrorKind, FanOut, FetchRequest, Request, Timeouts};
 
-use crate::conformance::{Setup, get, poll_once};
-use crate::server::{STUCK, Server, response};
+use crate::runtimes::On;
+use crate::support::{STUCK, get, poll_once};
+
+/// A client, and what it is on.
+struct Setup {
+    on: On,
+    client: Box<dyn Client>,
+}
+
+impl Setup {
+    fn new(on: On, client: fn(&Runtime) -> Box<dyn Client>) -> Self {
+        let client = client(&on.rt);
+        Self { on, client }
+    }
+
+    /// Runs a test; fails if it leaves a connection open, or if the server failed.
+    fn run(self, server: Server, test: impl AsyncFnOnce(&dyn Client, String)) {
+        let url = server.url("/");
+        (self.on.block_on)(Box::pin(test(&*self.client, url)));
+        drop(self.client);
+        server.finish();
+    }
+}
 
 /// Mounts these tests for a client on `threads`.
 macro_rules! mount {
@@ -15,7 +38,7 @@ macro_rules! mount {
             use super::*;
 
             fn setup() -> Setup {
-                crate::$client(crate::runtimes::threads())
+                Setup::new(crate::runtimes::threads(), crate::$client)
             }
 
             #[test]
@@ -56,20 +79,20 @@ mount!(reqwest);
 #[cfg(all(feature = "hyper-tokio", feature = "tokio"))]
 #[test]
 fn hyper_in_tokio_without_sockets_is_an_error() {
-    in_tokio_without_sockets_it_is_an_error(crate::hyper(crate::runtimes::tokio()));
+    in_tokio_without_sockets_it_is_an_error(Setup::new(crate::runtimes::tokio(), crate::hyper));
 }
 
 #[cfg(all(feature = "reqwest", feature = "tokio"))]
 #[test]
 fn reqwest_in_tokio_without_sockets_is_an_error() {
-    in_tokio_without_sockets_it_is_an_error(crate::reqwest(crate::runtimes::tokio()));
+    in_tokio_without_sockets_it_is_an_error(Setup::new(crate::runtimes::tokio(), crate::reqwest));
 }
 
 #[cfg(all(feature = "tokio", any(feature = "hyper-tokio", feature = "reqwest")))]
 fn in_tokio_without_sockets_it_is_an_error(setup: Setup) {
     let server = Server::answering(|_| panic!("nothing may be sent"));
-    setup.run(server, |setup, url| async move {
-        let error = setup.client.send(get(&url)).await.unwrap_err();
+    setup.run(server, async |client, url| {
+        let error = client.send(get(&url)).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unsupported, "{error:?}");
         assert!(error.to_string().contains("enable_all"), "{error}");
     });
@@ -134,10 +157,10 @@ fn errors_hold_no_url(setup: Setup) {
         }
         peer.close();
     });
-    setup.run(server, |setup, url| async move {
+    setup.run(server, async |client, url| {
         for path in ["head", "body"] {
             let request = get(&format!("{url}{path}?key=canary"));
-            let error = match setup.client.send(request).await {
+            let error = match client.send(request).await {
                 Ok(response) => response.into_body().bytes(10).await.unwrap_err(),
                 Err(error) => error,
             };
@@ -158,10 +181,10 @@ fn a_body_without_end_stops_with_the_answer(setup: Setup) {
         peer.write(&response(413, b"enough"));
         peer.wait_for_close();
     });
-    setup.run(server, |setup, url| async move {
+    setup.run(server, async |client, url| {
         let endless = stream::repeat(()).map(|()| Ok(Bytes::from_static(&[b'x'; 1024])));
         let request = Request::post(&url).body(Body::stream(endless)).unwrap();
-        let response = setup.client.send(request).await.unwrap();
+        let response = client.send(request).await.unwrap();
         assert_eq!(response.into_body().bytes(10).await.unwrap(), "enough");
     });
 }
@@ -173,10 +196,10 @@ fn dropped_at_any_poll_it_leaves_nothing(setup: impl Fn() -> Setup) {
         let mut done = false;
         let ended = &mut done;
         let server = Server::answering(|request| response(200, request.path().as_bytes()));
-        setup().run(server, |setup, url| async move {
+        setup().run(server, async |client, url| {
             {
                 let request = get(&format!("{url}dropped"));
-                let mut exchange = setup.client.send(request);
+                let mut exchange = client.send(request);
                 for _ in 0..polls {
                     if poll_once(&mut exchange).is_ready() {
                         *ended = true;
@@ -185,7 +208,7 @@ fn dropped_at_any_poll_it_leaves_nothing(setup: impl Fn() -> Setup) {
                     std::thread::yield_now();
                 }
             }
-            let response = setup.client.send(get(&url)).await.unwrap();
+            let response = client.send(get(&url)).await.unwrap();
             assert_eq!(response.into_body().bytes(10).await.unwrap(), "/");
         });
         if done {
@@ -199,7 +222,7 @@ fn dropped_at_any_poll_it_leaves_nothing(setup: impl Fn() -> Setup) {
 fn a_fan_out_runs_on_it(setup: Setup) {
     let server = Server::answering(|request| response(200, request.path().as_bytes()));
     let url = server.url("/");
-    let fan_out = FanOut::new(&setup.rt, setup.client)
+    let fan_out = FanOut::new(&setup.on.rt, setup.client)
         .concurrency(4)
         .timeout(Timeouts::total(STUCK));
     futures_lite::future::block_on(async {

@@ -12,14 +12,14 @@ use std::time::Duration;
 
 use futures_lite::future::block_on;
 use untethered::Runtime;
+use untethered::http::conformance::{Server, response};
 use untethered::http::{
     Body, Client, Deadline, Engine, ErrorKind, ExchangePhase, HeaderValue, HttpError, Phases,
     Request, TimeoutPhase,
 };
 use untethered::runtime::threads;
 
-use crate::conformance::{get, poll_once, wait_for_phase};
-use crate::server::{STUCK, Server, response};
+use crate::support::{STUCK, get, poll_once, wait_for_phase};
 
 async fn fetch(engine: &Engine, url: &str) -> Result<String, HttpError> {
     let response = engine.send(get(url)).await?;

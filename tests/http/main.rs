@@ -1,65 +1,85 @@
 //! The HTTP clients against a server that misbehaves.
-#![cfg(feature = "http")]
 
+#[cfg(feature = "threads")]
+mod canary;
 #[cfg(any(feature = "hyper-tokio", feature = "isahc", feature = "reqwest"))]
 mod clients;
-mod conformance;
 mod deviations;
 mod engine;
+#[cfg(feature = "threads")]
+#[path = "../it/random.rs"]
+mod random;
+#[cfg(feature = "threads")]
+mod random_faults;
+#[cfg(feature = "tracing")]
+#[path = "../it/fan_out/recorder.rs"]
+mod recorder;
+mod report;
 mod runtimes;
-mod server;
+mod support;
 mod table;
 #[cfg(all(feature = "tls", feature = "threads"))]
 mod tls;
 #[cfg(feature = "tower")]
 mod tower;
 
-use conformance::{Setup, for_each_conformance_test};
+use std::sync::Arc;
 
-/// Mounts the suite for a client on a runtime.
+use untethered::Runtime;
+use untethered::http::conformance::Conformance;
+use untethered::http::{Client, Engine, client_fn};
+
+use crate::deviations::Deviation;
+use crate::runtimes::On;
+
+/// Makes a test of each case for a client on a runtime.
 macro_rules! mount {
-    (($module:ident, $setup:expr) $($test:ident)*) => {
+    ($module:ident, $runtime:ident, $client:ident, $deviations:ident) => {
         mod $module {
-            $(
-                #[test]
-                fn $test() {
-                    crate::conformance::$test($setup);
-                }
-            )*
+            untethered::conformance_tests!(|case| crate::check(
+                case,
+                crate::runtimes::$runtime(),
+                crate::$client,
+                crate::deviations::$deviations,
+            ));
         }
     };
 }
 
-fn engine(on: runtimes::On) -> Setup {
-    Setup {
-        client: Box::new(untethered::http::Engine::new(&on.rt)),
-        rt: on.rt,
-        block_on: on.block_on,
-        deviations: deviations::ENGINE,
+fn check(case: &str, on: On, client: fn(&Runtime) -> Box<dyn Client>, deviations: &[Deviation]) {
+    let rt = &on.rt;
+    let mut conformance = Conformance::new(rt, || client(rt));
+    for Deviation { case, instead } in deviations {
+        conformance = conformance.deviates(case, *instead);
     }
+    (on.block_on)(Box::pin(async {
+        conformance.run_case(case).await.assert();
+    }));
+}
+
+fn engine(rt: &Runtime) -> Box<dyn Client> {
+    Box::new(Engine::new(rt))
+}
+
+/// Around the engine.
+fn closure(rt: &Runtime) -> Box<dyn Client> {
+    let engine = Arc::new(Engine::new(rt));
+    Box::new(client_fn(move |request| {
+        let engine = engine.clone();
+        async move { engine.send(request).await }
+    }))
 }
 
 #[cfg(feature = "surf")]
-fn surf(on: runtimes::On) -> Setup {
-    Setup {
-        client: Box::new(untethered::http::SurfClient::new(&on.rt)),
-        rt: on.rt,
-        block_on: on.block_on,
-        deviations: deviations::SURF,
-    }
+fn surf(rt: &Runtime) -> Box<dyn Client> {
+    Box::new(untethered::http::SurfClient::new(rt))
 }
 
 /// surf as somebody else may have set it up, so that all passes through its types.
 #[cfg(feature = "surf")]
-fn own_surf(on: runtimes::On) -> Setup {
-    let engine = untethered::http::Engine::new(&on.rt);
-    let surf = surf::Client::with_http_client(engine).with(AddHeader);
-    Setup {
-        client: Box::new(untethered::http::SurfClient::from(surf)),
-        rt: on.rt,
-        block_on: on.block_on,
-        deviations: deviations::SURF,
-    }
+fn own_surf(rt: &Runtime) -> Box<dyn Client> {
+    let surf = surf::Client::with_http_client(Engine::new(rt)).with(AddHeader);
+    Box::new(untethered::http::SurfClient::from(surf))
 }
 
 #[cfg(feature = "surf")]
@@ -80,166 +100,81 @@ impl surf::middleware::Middleware for AddHeader {
 }
 
 #[cfg(feature = "reqwest")]
-fn reqwest(on: runtimes::On) -> Setup {
-    Setup {
-        client: Box::new(untethered::http::ReqwestClient::new(&on.rt).unwrap()),
-        rt: on.rt,
-        block_on: on.block_on,
-        deviations: deviations::REQWEST,
-    }
+fn reqwest(rt: &Runtime) -> Box<dyn Client> {
+    Box::new(untethered::http::ReqwestClient::new(rt).unwrap())
 }
 
 #[cfg(feature = "hyper-tokio")]
-fn hyper(on: runtimes::On) -> Setup {
-    Setup {
-        client: Box::new(untethered::http::HyperClient::new(&on.rt)),
-        rt: on.rt,
-        block_on: on.block_on,
-        deviations: deviations::HYPER,
-    }
+fn hyper(rt: &Runtime) -> Box<dyn Client> {
+    Box::new(untethered::http::HyperClient::new(rt))
 }
 
 #[cfg(feature = "isahc")]
-fn isahc(on: runtimes::On) -> Setup {
-    Setup {
-        client: Box::new(untethered::http::IsahcClient::new(&on.rt).unwrap()),
-        rt: on.rt,
-        block_on: on.block_on,
-        deviations: deviations::ISAHC,
-    }
+fn isahc(rt: &Runtime) -> Box<dyn Client> {
+    Box::new(untethered::http::IsahcClient::new(rt).unwrap())
 }
 
 /// Through tower and back.
 #[cfg(feature = "tower")]
-fn tower(on: runtimes::On) -> Setup {
-    use untethered::http::{Client, ClientService, Engine, TowerClient};
+fn tower(rt: &Runtime) -> Box<dyn Client> {
+    use untethered::http::{ClientService, TowerClient};
 
-    let engine = Engine::new(&on.rt);
+    let engine = Engine::new(rt);
     let capabilities = engine.capabilities();
     let service = ClientService::new(engine);
-    Setup {
-        client: Box::new(TowerClient::new(service).with_capabilities(capabilities)),
-        rt: on.rt,
-        block_on: on.block_on,
-        deviations: deviations::TOWER,
-    }
+    Box::new(TowerClient::new(service).with_capabilities(capabilities))
 }
 
 #[cfg(feature = "threads")]
-for_each_conformance_test!(mount!(
-    engine_on_threads,
-    crate::engine(crate::runtimes::threads())
-));
+mount!(engine_on_threads, threads, engine, ENGINE);
 #[cfg(feature = "smol")]
-for_each_conformance_test!(mount!(
-    engine_on_smol,
-    crate::engine(crate::runtimes::smol())
-));
+mount!(engine_on_smol, smol, engine, ENGINE);
 #[cfg(feature = "async-std")]
-for_each_conformance_test!(mount!(
-    engine_on_async_std,
-    crate::engine(crate::runtimes::async_std())
-));
+mount!(engine_on_async_std, async_std, engine, ENGINE);
 #[cfg(feature = "tokio")]
-for_each_conformance_test!(mount!(
-    engine_on_tokio,
-    crate::engine(crate::runtimes::tokio())
-));
+mount!(engine_on_tokio, tokio, engine, ENGINE);
 #[cfg(feature = "tokio")]
-for_each_conformance_test!(mount!(
+mount!(
     engine_on_tokio_current_thread,
-    crate::engine(crate::runtimes::tokio_current_thread())
-));
-
+    tokio_current_thread,
+    engine,
+    ENGINE
+);
+#[cfg(feature = "threads")]
+mount!(closure_on_threads, threads, closure, CLOSURE);
 #[cfg(all(feature = "surf", feature = "threads"))]
-for_each_conformance_test!(mount!(
-    surf_on_threads,
-    crate::surf(crate::runtimes::threads())
-));
+mount!(surf_on_threads, threads, surf, SURF);
 #[cfg(all(feature = "surf", feature = "smol"))]
-for_each_conformance_test!(mount!(surf_on_smol, crate::surf(crate::runtimes::smol())));
+mount!(surf_on_smol, smol, surf, SURF);
 #[cfg(all(feature = "surf", feature = "async-std"))]
-for_each_conformance_test!(mount!(
-    surf_on_async_std,
-    crate::surf(crate::runtimes::async_std())
-));
+mount!(surf_on_async_std, async_std, surf, SURF);
 #[cfg(all(feature = "surf", feature = "tokio"))]
-for_each_conformance_test!(mount!(surf_on_tokio, crate::surf(crate::runtimes::tokio())));
-
+mount!(surf_on_tokio, tokio, surf, SURF);
 #[cfg(all(feature = "surf", feature = "threads"))]
-for_each_conformance_test!(mount!(
-    own_surf_on_threads,
-    crate::own_surf(crate::runtimes::threads())
-));
-
+mount!(own_surf_on_threads, threads, own_surf, SURF);
 #[cfg(all(feature = "reqwest", feature = "threads"))]
-for_each_conformance_test!(mount!(
-    reqwest_on_threads,
-    crate::reqwest(crate::runtimes::threads())
-));
-
+mount!(reqwest_on_threads, threads, reqwest, REQWEST);
 #[cfg(all(feature = "reqwest", feature = "smol"))]
-for_each_conformance_test!(mount!(
-    reqwest_on_smol,
-    crate::reqwest(crate::runtimes::smol())
-));
-
+mount!(reqwest_on_smol, smol, reqwest, REQWEST);
 #[cfg(all(feature = "reqwest", feature = "async-std"))]
-for_each_conformance_test!(mount!(
-    reqwest_on_async_std,
-    crate::reqwest(crate::runtimes::async_std())
-));
-
+mount!(reqwest_on_async_std, async_std, reqwest, REQWEST);
 #[cfg(all(feature = "reqwest", feature = "tokio"))]
-for_each_conformance_test!(mount!(
-    reqwest_on_tokio,
-    crate::reqwest(crate::runtimes::tokio_with_sockets())
-));
-
+mount!(reqwest_on_tokio, tokio_with_sockets, reqwest, REQWEST);
 #[cfg(all(feature = "hyper-tokio", feature = "threads"))]
-for_each_conformance_test!(mount!(
-    hyper_on_threads,
-    crate::hyper(crate::runtimes::threads())
-));
-
+mount!(hyper_on_threads, threads, hyper, HYPER);
 #[cfg(all(feature = "hyper-tokio", feature = "smol"))]
-for_each_conformance_test!(mount!(hyper_on_smol, crate::hyper(crate::runtimes::smol())));
-
+mount!(hyper_on_smol, smol, hyper, HYPER);
 #[cfg(all(feature = "hyper-tokio", feature = "async-std"))]
-for_each_conformance_test!(mount!(
-    hyper_on_async_std,
-    crate::hyper(crate::runtimes::async_std())
-));
-
+mount!(hyper_on_async_std, async_std, hyper, HYPER);
 #[cfg(all(feature = "hyper-tokio", feature = "tokio"))]
-for_each_conformance_test!(mount!(
-    hyper_on_tokio,
-    crate::hyper(crate::runtimes::tokio_with_sockets())
-));
-
+mount!(hyper_on_tokio, tokio_with_sockets, hyper, HYPER);
 #[cfg(all(feature = "tower", feature = "threads"))]
-for_each_conformance_test!(mount!(
-    tower_on_threads,
-    crate::tower(crate::runtimes::threads())
-));
-
+mount!(tower_on_threads, threads, tower, TOWER);
 #[cfg(all(feature = "isahc", feature = "threads"))]
-for_each_conformance_test!(mount!(
-    isahc_on_threads,
-    crate::isahc(crate::runtimes::threads())
-));
-
+mount!(isahc_on_threads, threads, isahc, ISAHC);
 #[cfg(all(feature = "isahc", feature = "smol"))]
-for_each_conformance_test!(mount!(isahc_on_smol, crate::isahc(crate::runtimes::smol())));
-
+mount!(isahc_on_smol, smol, isahc, ISAHC);
 #[cfg(all(feature = "isahc", feature = "async-std"))]
-for_each_conformance_test!(mount!(
-    isahc_on_async_std,
-    crate::isahc(crate::runtimes::async_std())
-));
-
+mount!(isahc_on_async_std, async_std, isahc, ISAHC);
 #[cfg(all(feature = "isahc", feature = "tokio"))]
-for_each_conformance_test!(mount!(
-    isahc_on_tokio,
-    crate::isahc(crate::runtimes::tokio())
-));
+mount!(isahc_on_tokio, tokio, isahc, ISAHC);

@@ -8,11 +8,11 @@ use futures_lite::future::block_on;
 use rcgen::{CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection};
+use untethered::http::conformance::{Server, response};
 use untethered::http::{Client, Engine, EngineBuilder, ErrorKind, HttpError};
 use untethered::runtime::threads;
 
-use crate::conformance::get;
-use crate::server::{Server, response};
+use crate::support::get;
 
 /// A certificate authority of our own.
 struct Authority {

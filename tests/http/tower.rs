@@ -12,7 +12,7 @@ use untethered::http::{
     Body, Client, ClientService, ErrorKind, HttpError, Request, Response, TowerClient, client_fn,
 };
 
-use crate::conformance::{get, poll_once};
+use crate::support::{get, poll_once};
 
 /// A service that is ready when it is told so, and remembers which clone was.
 #[derive(Default)]

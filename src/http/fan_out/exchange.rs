@@ -14,6 +14,7 @@ use super::retry::Outcome;
 use super::saved::Saved;
 use super::session::Session;
 use super::timer::Timer;
+use super::trace::Trace;
 use super::watch::{Again, Watch, unless};
 use super::{FetchRequest, StatusCheck, Timeouts, address};
 use crate::http::body::Collected;
@@ -53,14 +54,18 @@ impl Job {
                 status_check,
                 save_to,
             })),
-            Err((error, url)) => Err(FetchError::new(Failure {
-                error,
-                url,
-                attempts: 0,
-                earlier_attempts: Vec::new(),
-                elapsed: Duration::ZERO,
-                response: None,
-            })),
+            Err((error, url)) => {
+                let error = FetchError::new(Failure {
+                    error,
+                    url,
+                    attempts: 0,
+                    earlier_attempts: Vec::new(),
+                    elapsed: Duration::ZERO,
+                    response: None,
+                });
+                Trace::refused(&error);
+                Err(error)
+            }
         }
     }
 
@@ -72,7 +77,8 @@ impl Job {
     ) -> Result<Fetched, FetchError> {
         let options = &session.options;
         let timeouts = self.timeouts.or(options.timeouts);
-        let mut watch = Watch::new(session, timer.alarm());
+        let trace = Trace::request(&self.hop.method, &self.hop.url);
+        let mut watch = Watch::new(session, timer.alarm(), trace);
         let result = match timeouts.resolve(options.client.capabilities()) {
             Err(error) => Err(error),
             Ok(limits) => {
@@ -102,7 +108,11 @@ impl Job {
             elapsed,
         };
         let (error, response) = match result {
-            Ok(answer) if answer.is_accepted => return Ok(fetched(answer, watch.earlier)),
+            Ok(answer) if answer.is_accepted => {
+                let fetched = fetched(answer, watch.earlier);
+                watch.trace.answered(&fetched);
+                return Ok(fetched);
+            }
             Ok(answer) => {
                 let error = refused(answer.head.status);
                 (error, Some(fetched(answer, watch.earlier.clone())))
@@ -110,14 +120,16 @@ impl Job {
             Err(error) if watch.was_sent => (error.with_maybe_sent(), None),
             Err(error) => (error, None),
         };
-        Err(FetchError::new(Failure {
+        let error = FetchError::new(Failure {
             error,
             url: shown,
             attempts,
             earlier_attempts: watch.earlier,
             elapsed,
             response,
-        }))
+        });
+        watch.trace.failed(&error);
+        Err(error)
     }
 }
 
@@ -192,11 +204,13 @@ async fn exchange(
     if let Some(deadline) = watch.deadline() {
         request.extensions_mut().insert(deadline);
     }
+    watch.trace.sending(watch.attempts, &hop.method, &hop.url);
     let response = watch.until(options.client.send(request)).await??;
     watch.heard();
     // Whoever returns here drops the response, before anything waits: its connection is needed
     // elsewhere.
     if hop.follow(response.status(), response.headers(), options.redirects)? {
+        watch.trace.redirected(response.status(), &hop.url);
         return Ok(Step::Redirected);
     }
     let outcome = Outcome::Status(response.status());

@@ -1,6 +1,8 @@
 mod adaptive;
 mod address;
 mod auth;
+#[cfg(feature = "indicatif")]
+mod bar;
 mod exchange;
 mod fetch_all;
 mod fetched;
@@ -12,11 +14,15 @@ mod results;
 mod retry;
 mod run;
 mod saved;
+#[cfg(feature = "serde")]
+mod serialize;
 mod session;
 mod stats;
 mod status_check;
 mod timeouts;
 mod timer;
+#[cfg_attr(not(feature = "tracing"), path = "untraced.rs")]
+mod trace;
 mod watch;
 
 pub use adaptive::Adaptive;
@@ -77,6 +83,11 @@ const DEFAULT_REDIRECTS: NonZeroUsize = NonZeroUsize::new(10).unwrap();
 ///
 /// Nothing is spawned: the requests run where their results are awaited, and dropping that drops
 /// them.
+///
+/// With the feature `tracing` each request is told of in events of the target `untethered::http`,
+/// with a number of its own in the field `request`: its begin, redirects, retries and end at the
+/// level debug, each exchange at trace. They hold what errors hold: no user info, query, header or
+/// body.
 ///
 /// # Examples
 ///

@@ -3,7 +3,8 @@ use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Says how far a fan-out has got: to a callback, or on standard error.
+/// Says how far a fan-out has got: to a callback, on standard error, or with a bar of `indicatif`
+/// (feature `indicatif`).
 ///
 /// # Examples
 ///
@@ -20,7 +21,11 @@ pub struct Progress(Output);
 #[derive(Clone)]
 enum Output {
     Callback(Arc<dyn Fn(&Tally) + Send + Sync>),
-    Line { always: bool },
+    Line {
+        always: bool,
+    },
+    #[cfg(feature = "indicatif")]
+    Bar(indicatif::ProgressBar),
 }
 
 impl Progress {
@@ -37,12 +42,44 @@ impl Progress {
         Self(Output::Line { always: false })
     }
 
+    /// Moves `bar` on with each result, sets its length once the total is known, and its message
+    /// to `3 failed` when something fails. How it looks is its own affair.
+    ///
+    /// At the end of the input it is finished; where the results are dropped before, abandoned as
+    /// it stands. Each `fetch_all` counts from nought: give those that run beside each other bars
+    /// of their own.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[cfg(feature = "threads")]
+    /// # futures_lite::future::block_on(async {
+    /// # use untethered::http::{Body, HttpError, Request, Response, client_fn};
+    /// use indicatif::ProgressBar;
+    /// use untethered::http::{FanOut, Progress};
+    ///
+    /// # let rt = untethered::runtime::threads(1);
+    /// # let client = client_fn(|_: Request<Body>| async {
+    /// #     Ok::<_, HttpError>(Response::new(Body::empty()))
+    /// # });
+    /// let bar = ProgressBar::no_length();
+    /// let fan_out = FanOut::new(&rt, client).progress(Progress::bar(bar.clone()));
+    /// fan_out.fetch_all((0..9).map(|n| format!("http://a.example/{n}"))).await;
+    /// assert_eq!((bar.position(), bar.length()), (9, Some(9)));
+    /// # });
+    /// ```
+    #[cfg(feature = "indicatif")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "indicatif")))]
+    pub fn bar(bar: indicatif::ProgressBar) -> Self {
+        Self(Output::Bar(bar))
+    }
+
     /// Also writes where standard error is not a terminal.
     #[must_use]
     pub fn always(self) -> Self {
         match self.0 {
             Output::Line { .. } => Self(Output::Line { always: true }),
-            callback => Self(callback),
+            other => Self(other),
         }
     }
 }
@@ -52,6 +89,8 @@ impl fmt::Debug for Progress {
         f.write_str(match self.0 {
             Output::Callback(_) => "Progress::new(..)",
             Output::Line { .. } => "Progress::stderr()",
+            #[cfg(feature = "indicatif")]
+            Output::Bar(_) => "Progress::bar(..)",
         })
     }
 }
@@ -172,6 +211,8 @@ impl Meter {
                     self.draw(now);
                 }
             }
+            #[cfg(feature = "indicatif")]
+            Output::Bar(bar) => super::bar::count(bar, tally, bytes.is_none()),
         }
     }
 
@@ -190,6 +231,10 @@ impl Meter {
 impl Drop for Meter {
     /// Ends the line, wherever it stopped.
     fn drop(&mut self) {
+        #[cfg(feature = "indicatif")]
+        if let Output::Bar(bar) = &self.output {
+            super::bar::end(bar, &self.tally);
+        }
         let Some(drawn) = &self.drawn else { return };
         let line = self.tally.to_string();
         if line == drawn.line {

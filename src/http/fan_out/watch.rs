@@ -14,6 +14,7 @@ use super::retry::{Attempt, Outcome, retry_after};
 use super::session::Session;
 use super::timeouts::Limits;
 use super::timer::{Alarm, Timer};
+use super::trace::Trace;
 use crate::http::{Deadline, ErrorKind, ExchangePhase, HttpError, Phases, TimeoutPhase};
 use crate::sync::OwnedPermit;
 use crate::task::CancellationToken;
@@ -27,6 +28,7 @@ pub(super) struct Slots {
 /// Keeps the limits of time of one request.
 pub(super) struct Watch<'a> {
     pub(super) session: &'a Session,
+    pub(super) trace: Trace,
     alarm: Alarm<'a>,
     pub(super) limits: Limits,
     /// In earlier attempts.
@@ -64,9 +66,10 @@ struct Exchange {
 }
 
 impl<'a> Watch<'a> {
-    pub(super) fn new(session: &'a Session, alarm: Alarm<'a>) -> Self {
+    pub(super) fn new(session: &'a Session, alarm: Alarm<'a>, trace: Trace) -> Self {
         Self {
             session,
+            trace,
             alarm,
             limits: Limits::none(),
             before: Duration::ZERO,
@@ -195,6 +198,7 @@ impl<'a> Watch<'a> {
     pub(super) async fn wait(&mut self, again: Again) -> Result<(), HttpError> {
         let elapsed = self.in_attempt();
         self.session.counters.tried_again();
+        self.trace.retry(self.attempts, again.outcome, again.delay);
         self.earlier.push(Attempt {
             outcome: again.outcome,
             elapsed,

@@ -2,13 +2,18 @@ mod adaptive;
 mod cancel;
 mod limits;
 mod progress;
+#[cfg(feature = "tracing")]
+mod recorder;
 mod redirects;
 mod results;
 mod retry;
 mod saved;
 mod secrets;
+mod serialized;
 mod server;
 mod timeouts;
+#[cfg(feature = "tracing")]
+mod traced;
 
 use std::time::Duration;
 

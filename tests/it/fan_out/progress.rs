@@ -87,3 +87,40 @@ fn standard_error_is_left_alone_unless_it_is_a_terminal() {
     let results = sim.block_on(fan_out.fetch_all(["http://h/"]).into_future());
     assert_eq!(results.len(), 1);
 }
+
+#[cfg(feature = "indicatif")]
+#[test]
+fn a_bar_goes_with_the_results_and_ends_with_the_input() {
+    use indicatif::ProgressBar;
+
+    let sim = Sim::new();
+    let server = Server::prompt(&sim);
+    let urls = ["http://a/1", "no URL", "http://a/3"];
+    let bar = ProgressBar::hidden();
+    let fan_out = FanOut::new(&sim.runtime(), server).progress(Progress::bar(bar.clone()));
+    let mut results = fan_out.fetch_all(urls).stream();
+    let (_, first) = sim.block_on(results.next()).unwrap();
+    first.unwrap();
+    assert_eq!((bar.position(), bar.length()), (1, Some(3)));
+    assert!(!bar.is_finished());
+    sim.block_on(async { while results.next().await.is_some() {} });
+    assert_eq!((bar.position(), bar.length()), (3, Some(3)));
+    assert_eq!(bar.message(), "1 failed");
+    assert!(bar.is_finished());
+
+    // Input that does not know its length, and results that are dropped.
+    let bar = ProgressBar::no_length();
+    let fan_out = fan_out.progress(Progress::bar(bar.clone()));
+    let endless = (0_u32..).map(|n| format!("http://a/{n}"));
+    let mut results = fan_out.fetch_all(endless).stream();
+    sim.block_on(async {
+        for _ in 0..5 {
+            let (_, result) = results.next().await.unwrap();
+            result.unwrap();
+        }
+    });
+    assert_eq!((bar.position(), bar.length()), (5, None));
+    drop(results);
+    assert_eq!(bar.position(), 5);
+    assert!(bar.is_finished());
+}

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::future::IntoFuture;
 
 use untethered::http::{
-    ErrorKind, FanOut, FetchRequest, HttpError, Progress, StatusCheck, Timeouts,
+    ErrorKind, FanOut, FetchRequest, HttpError, Progress, Retry, StatusCheck, Timeouts,
 };
 use untethered::sim::Sim;
 
@@ -28,6 +28,20 @@ fn assert_clean(text: &str) {
     assert!(!text.contains("Y2FuYXJ5"), "a secret is shown:\n{text}");
 }
 
+/// Runs `f`, and looks at what subscribers of `tracing` are told meanwhile.
+fn watched<T>(f: impl FnOnce() -> T) -> T {
+    #[cfg(not(feature = "tracing"))]
+    return f();
+    #[cfg(feature = "tracing")]
+    {
+        let mut output = None;
+        let lines = super::recorder::told(tracing::Level::TRACE, || output = Some(f()));
+        assert!(!lines.is_empty());
+        assert_clean(&lines.join("\n"));
+        output.unwrap()
+    }
+}
+
 fn fan_out(sim: &Sim) -> FanOut {
     let server = Server::new(sim, |call| async move {
         match &*call.path {
@@ -47,7 +61,10 @@ fn fan_out(sim: &Sim) -> FanOut {
         .basic_auth("canary", "canary")
         .timeout(Timeouts::total(SECOND))
         .status_check(StatusCheck::errors())
-        .progress(Progress::stderr())
+        .retry(Retry::attempts(2))
+        .progress(Progress::new(|tally| {
+            assert_clean(&format!("{tally} {tally:?}"));
+        }))
 }
 
 // H6
@@ -80,19 +97,21 @@ fn no_secret_is_ever_shown() {
     assert_clean(&format!("{all:?}"));
     let all = all.into_future();
     assert_clean(&format!("{all:?}"));
-    let results = sim.block_on(all);
+    let results = watched(|| sim.block_on(all));
     assert_clean(&format!("{results:?} {results:#?}"));
     let mut failed = 0;
     for (_, result) in &results {
         match result {
             Ok(fetched) => {
                 assert_clean(&format!("{fetched:?} {:?}", fetched.history()));
+                assert_clean(&serde_json::to_string(fetched).unwrap());
                 assert!(!fetched.url().contains('@'));
             }
             Err(error) => {
                 failed += 1;
                 assert_clean(&all_of(error));
                 assert_clean(error.url());
+                assert_clean(&serde_json::to_string(error).unwrap());
             }
         }
     }

@@ -1,5 +1,4 @@
-//! A server on loopback that does what a test tells it, well or badly.
-
+use std::fmt;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -7,11 +6,37 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// How long anything may take before the test is called stuck.
-pub(crate) const STUCK: Duration = Duration::from_secs(30);
+/// How long anything may take before a test is called stuck.
+pub(super) const STUCK: Duration = Duration::from_secs(30);
 
-/// Serves each connection on a thread of its own.
-pub(crate) struct Server {
+/// An HTTP server on loopback that does what a test tells it, well or badly.
+///
+/// Each connection is served on a thread of its own. One that nothing comes from for 30 s, though
+/// it was waited for, makes serving it fail. Dropping the server stops it, without a look at what
+/// is still being served; [`finish`](Self::finish) has that look.
+///
+/// # Examples
+///
+/// ```
+/// use untethered::http::conformance::Server;
+/// use untethered::http::{Body, Client, Engine, ErrorKind, Request};
+/// use untethered::runtime;
+///
+/// let server = Server::new(|peer| {
+///     peer.request();
+///     peer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
+///     peer.close();
+/// });
+/// # #[cfg(feature = "threads")]
+/// futures_lite::future::block_on(async {
+///     let engine = Engine::new(&runtime::threads(1));
+///     let request = Request::get(server.url("/")).body(Body::empty()).unwrap();
+///     let body = engine.send(request).await.unwrap().into_body();
+///     assert_eq!(body.bytes(10).await.unwrap_err().kind(), ErrorKind::Truncated);
+/// });
+/// server.finish();
+/// ```
+pub struct Server {
     address: SocketAddr,
     shared: Arc<Shared>,
     acceptor: Option<JoinHandle<()>>,
@@ -23,30 +48,43 @@ struct Shared {
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
-/// A connection as the server sees it.
-pub(crate) struct Peer {
-    pub(crate) stream: TcpStream,
+/// A connection as a [`Server`] sees it. Closed when it is dropped.
+pub struct Peer {
+    /// The connection itself. What was read from it beyond a request is not in it any more.
+    pub stream: TcpStream,
     /// Which connection it is, from nought.
-    pub(crate) number: usize,
+    pub number: usize,
     buffer: Vec<u8>,
 }
 
 /// A request as it came over the wire.
 #[derive(Debug, Clone)]
-pub(crate) struct Received {
+pub struct Received {
     /// All of the head, without the empty line.
-    pub(crate) head: String,
-    pub(crate) body: Vec<u8>,
+    pub head: String,
+    /// The body, without its framing.
+    pub body: Vec<u8>,
 }
 
 impl Server {
-    pub(crate) fn new(serve: impl Fn(&mut Peer) + Send + Sync + 'static) -> Self {
+    /// Calls `serve` for each connection.
+    ///
+    /// # Panics
+    ///
+    /// If loopback has no port to listen on.
+    pub fn new(serve: impl Fn(&mut Peer) + Send + Sync + 'static) -> Self {
         Self::on("127.0.0.1:0", serve)
     }
 
-    pub(crate) fn on(address: &str, serve: impl Fn(&mut Peer) + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind(address).unwrap();
-        let address = listener.local_addr().unwrap();
+    /// The same at another address, such as `[::1]:0`.
+    ///
+    /// # Panics
+    ///
+    /// If nothing can listen there.
+    pub fn on(address: &str, serve: impl Fn(&mut Peer) + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind(address)
+            .unwrap_or_else(|error| panic!("the server can not listen on {address}: {error}"));
+        let address = listener.local_addr().expect("what listens has an address");
         let shared = Arc::new(Shared {
             accepted: AtomicUsize::new(0),
             stopped: AtomicBool::new(false),
@@ -61,8 +99,10 @@ impl Server {
                     return;
                 }
                 let number = theirs.accepted.fetch_add(1, Ordering::SeqCst);
-                stream.set_read_timeout(Some(STUCK)).unwrap();
-                stream.set_nodelay(true).unwrap();
+                // Fails where the client has gone already, which serving it will find out.
+                stream.set_read_timeout(Some(STUCK)).ok();
+                stream.set_write_timeout(Some(STUCK)).ok();
+                stream.set_nodelay(true).ok();
                 let serve = serve.clone();
                 let thread = std::thread::spawn(move || {
                     serve(&mut Peer {
@@ -82,7 +122,7 @@ impl Server {
     }
 
     /// Answers each request on each connection.
-    pub(crate) fn answering(answer: impl Fn(&Received) -> Vec<u8> + Send + Sync + 'static) -> Self {
+    pub fn answering(answer: impl Fn(&Received) -> Vec<u8> + Send + Sync + 'static) -> Self {
         Self::new(move |peer| {
             while let Some(request) = peer.request() {
                 peer.write(&answer(&request));
@@ -90,21 +130,27 @@ impl Server {
         })
     }
 
-    pub(crate) fn address(&self) -> SocketAddr {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    pub(crate) fn url(&self, path: &str) -> String {
+    /// The URL of `path`, which begins with a slash.
+    pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
     /// How many connections there were.
-    pub(crate) fn accepted(&self) -> usize {
+    pub fn accepted(&self) -> usize {
         self.shared.accepted.load(Ordering::SeqCst)
     }
 
-    /// Waits until every connection has been served to its end, and fails if serving one did.
-    pub(crate) fn finish(mut self) {
+    /// Waits until every connection has been served to its end.
+    ///
+    /// # Panics
+    ///
+    /// With what serving one of them panicked with.
+    pub fn finish(mut self) {
         self.stop();
         let threads = std::mem::take(&mut *self.shared.threads.lock().unwrap());
         for thread in threads {
@@ -123,6 +169,15 @@ impl Server {
     }
 }
 
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("address", &self.address)
+            .field("accepted", &self.accepted())
+            .finish_non_exhaustive()
+    }
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         if self.acceptor.is_some() {
@@ -132,11 +187,15 @@ impl Drop for Server {
 }
 
 impl Peer {
-    /// The next request, `None` once the client has closed.
-    pub(crate) fn request(&mut self) -> Option<Received> {
+    /// The next request with its body, `None` once the client has closed.
+    ///
+    /// # Panics
+    ///
+    /// If the client closes within a head, frames the body wrongly, or if nothing comes for 30 s.
+    pub fn request(&mut self) -> Option<Received> {
         let mut received = self.head()?;
         if let Some(length) = received.header("content-length") {
-            let length = length.parse().unwrap();
+            let length = length.parse().expect("a length is a number");
             received.body = self.take(length)?;
         } else if received.header("transfer-encoding").as_deref() == Some("chunked") {
             loop {
@@ -148,7 +207,8 @@ impl Peer {
                     }
                 };
                 let line: Vec<u8> = self.buffer.drain(..end + 2).take(end).collect();
-                let size = usize::from_str_radix(std::str::from_utf8(&line).unwrap(), 16).unwrap();
+                let line = String::from_utf8_lossy(&line);
+                let size = usize::from_str_radix(&line, 16).expect("a chunk has a length");
                 let chunk = self.take(size + 2)?;
                 received.body.extend(&chunk[..size]);
                 if size == 0 {
@@ -160,7 +220,7 @@ impl Peer {
     }
 
     /// The head of the next request; what follows is left alone.
-    pub(crate) fn head(&mut self) -> Option<Received> {
+    pub fn head(&mut self) -> Option<Received> {
         let end = loop {
             if let Some(end) = find(&self.buffer, b"\r\n\r\n") {
                 break end;
@@ -171,24 +231,29 @@ impl Peer {
             }
         };
         let head: Vec<u8> = self.buffer.drain(..end + 4).take(end).collect();
-        let head = String::from_utf8(head).expect("tests send text");
+        let head = String::from_utf8_lossy(&head).into_owned();
         Some(Received {
             head,
             body: Vec::new(),
         })
     }
 
-    pub(crate) fn write(&mut self, bytes: &[u8]) {
-        // The client may have gone: that is for the test to judge.
+    /// Sends `bytes`. That the client has gone is for the test to judge.
+    pub fn write(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).ok();
     }
 
     /// Waits until the client has closed the connection, whatever it sends until then.
-    pub(crate) fn wait_for_close(&mut self) {
+    ///
+    /// # Panics
+    ///
+    /// If nothing comes for 30 s.
+    pub fn wait_for_close(&mut self) {
         while self.fill() {}
     }
 
-    pub(crate) fn close(&mut self) {
+    /// Closes the connection in both directions.
+    pub fn close(&mut self) {
         self.stream.shutdown(Shutdown::Both).ok();
     }
 
@@ -216,12 +281,23 @@ impl Peer {
     }
 }
 
+impl fmt::Debug for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Peer")
+            .field("stream", &self.stream)
+            .field("number", &self.number)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Received {
-    pub(crate) fn path(&self) -> &str {
-        self.head.split(' ').nth(1).unwrap()
+    /// The target of the request line, its query included.
+    pub fn path(&self) -> &str {
+        self.head.split(' ').nth(1).unwrap_or_default()
     }
 
-    pub(crate) fn header(&self, name: &str) -> Option<String> {
+    /// The first header of that name.
+    pub fn header(&self, name: &str) -> Option<String> {
         self.head.lines().skip(1).find_map(|line| {
             let (its_name, value) = line.split_once(':')?;
             its_name
@@ -231,8 +307,8 @@ impl Received {
     }
 }
 
-/// A whole response of `status` with this body.
-pub(crate) fn response(status: u16, body: &[u8]) -> Vec<u8> {
+/// A whole response of `status` with this body, for [`Server::answering`] and [`Peer::write`].
+pub fn response(status: u16, body: &[u8]) -> Vec<u8> {
     let mut bytes = format!(
         "HTTP/1.1 {status} Said\r\nContent-Length: {}\r\n\r\n",
         body.len()

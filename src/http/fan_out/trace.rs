@@ -1,0 +1,102 @@
+//! What a fan-out tells subscribers of `tracing`.
+//!
+//! Of a URL no user info and no query, of headers nothing, of bodies their length.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+use tracing::{Level, debug, enabled, trace};
+use url::Url;
+
+use super::retry::Outcome;
+use super::{FetchError, Fetched, address};
+
+const TARGET: &str = "untethered::http";
+
+/// Tells of one request.
+///
+/// The number it has in every event tells it from all others of the process.
+pub(super) struct Trace {
+    /// `None` where nobody listens, and once it has ended.
+    request: Option<u64>,
+}
+
+impl Trace {
+    pub(super) fn request(method: &Method, url: &Url) -> Self {
+        let request = next_request();
+        if let Some(request) = request {
+            debug!(target: TARGET, request, %method, url = address::shown(url), "request");
+        }
+        Self { request }
+    }
+
+    /// A request that can not even begin.
+    pub(super) fn refused(error: &FetchError) {
+        Self {
+            request: next_request(),
+        }
+        .failed(error);
+    }
+
+    /// An exchange begins: the first of an attempt, or one after a redirect.
+    pub(super) fn sending(&self, attempt: usize, method: &Method, url: &Url) {
+        if let Some(request) = self.request {
+            let url = || address::shown(url);
+            trace!(target: TARGET, request, attempt, %method, url = url(), "sending");
+        }
+    }
+
+    pub(super) fn redirected(&self, status: StatusCode, to: &Url) {
+        if let Some(request) = self.request {
+            let status = status.as_u16();
+            debug!(target: TARGET, request, status, to = address::shown(to), "redirected");
+        }
+    }
+
+    /// The attempt is followed by another one after `pause`.
+    pub(super) fn retry(&self, attempt: usize, outcome: Outcome, pause: Duration) {
+        let Some(request) = self.request else { return };
+        match outcome {
+            Outcome::Status(status) => {
+                let status = status.as_u16();
+                debug!(target: TARGET, request, attempt, status, ?pause, "retry");
+            }
+            Outcome::Error(kind) => {
+                let kind = kind.as_str();
+                debug!(target: TARGET, request, attempt, kind, ?pause, "retry");
+            }
+        }
+    }
+
+    pub(super) fn answered(&mut self, fetched: &Fetched) {
+        if let Some(request) = self.request.take() {
+            let status = fetched.status().as_u16();
+            let (bytes, attempts) = (fetched.body_len(), fetched.attempts());
+            let elapsed = fetched.elapsed();
+            debug!(target: TARGET, request, status, bytes, attempts, ?elapsed, "answered");
+        }
+    }
+
+    pub(super) fn failed(&mut self, error: &FetchError) {
+        if let Some(request) = self.request.take() {
+            let (kind, attempts) = (error.kind().as_str(), error.attempts());
+            debug!(target: TARGET, request, kind, attempts, %error, "failed");
+        }
+    }
+}
+
+impl Drop for Trace {
+    /// Whoever waited for it went away.
+    fn drop(&mut self) {
+        if let Some(request) = self.request {
+            debug!(target: TARGET, request, "dropped");
+        }
+    }
+}
+
+/// `None` where nobody listens.
+fn next_request() -> Option<u64> {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    enabled!(target: TARGET, Level::DEBUG).then(|| NEXT.fetch_add(1, Ordering::Relaxed))
+}

@@ -1,0 +1,103 @@
+//! The suite itself: what it says of clients that do not do what they should.
+
+use std::future::pending;
+
+use untethered::Runtime;
+use untethered::http::conformance::{Conformance, Verdict};
+use untethered::http::{Body, Client, Exchange, HttpError, Request, Response, client_fn};
+use untethered::sim::Sim;
+
+/// Answers whatever it is asked, without asking anybody.
+fn liar() -> impl Client {
+    client_fn(|_: Request<Body>| async { Ok::<_, HttpError>(Response::new(Body::from("ok"))) })
+}
+
+fn failure(verdict: Verdict) -> String {
+    match verdict {
+        Verdict::Failed(message) => message,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn run_case<C: Client + 'static>(client: fn() -> C, case: &str) -> Verdict {
+    let sim = Sim::new();
+    sim.block_on(Conformance::new(&sim.runtime(), client).run_case(case))
+}
+
+#[test]
+fn a_client_that_asks_nobody_passes_nothing() {
+    let sim = Sim::new();
+    let rt = sim.runtime();
+    let conformance = Conformance::new(&rt, liar);
+    for case in Conformance::cases() {
+        // These wait for a server that will never be asked, longer than is worth it here.
+        let waits = [
+            "answer_before_the_body_is_sent",
+            "dropped_answer_reaches_nobody",
+            "dropped_body",
+            "dropped_exchange",
+            "stale_connection",
+            "unread_body_that_is_not_here",
+        ];
+        if !waits.contains(&case) {
+            let verdict = sim.block_on(conformance.run_case(case));
+            assert_ne!(verdict, Verdict::Passed, "{case}");
+        }
+    }
+}
+
+#[test]
+fn a_panic_is_a_failure() {
+    struct Panics;
+
+    impl Client for Panics {
+        fn send(&self, _: Request<Body>) -> Exchange<'_> {
+            panic!("out of order")
+        }
+    }
+
+    assert_eq!(failure(run_case(|| Panics, "big_head")), "out of order");
+    let makes = || -> Panics { panic!("none today") };
+    assert_eq!(failure(run_case(makes, "big_head")), "none today");
+}
+
+#[test]
+fn a_client_that_never_answers_fails_in_time() {
+    let never = || client_fn(|_| pending::<Result<Response<Body>, HttpError>>());
+    let message = failure(run_case(never, "big_head"));
+    assert_eq!(message, "did not end within 60s");
+}
+
+/// Only the server sees it, on a thread of its own.
+#[cfg(feature = "threads")]
+#[test]
+fn what_the_server_finds_wrong_is_a_failure() {
+    let rt = untethered::runtime::threads(1);
+    let forgets = || {
+        untethered::http::Engine::builder(&rt)
+            .no_keep_alive()
+            .build()
+    };
+    let conformance = Conformance::new(&rt, forgets);
+    let verdict = rt.block_on(conformance.run_case("reused_after_the_end"));
+    assert_eq!(failure(verdict), "a second connection");
+}
+
+#[test]
+fn what_a_client_is_known_for_is_no_failure() {
+    let sim = Sim::new();
+    let rt: Runtime = sim.runtime();
+    let conformance = Conformance::new(&rt, liar).deviates("big_head", "has none");
+    let verdict = sim.block_on(conformance.run_case("big_head"));
+    assert_eq!(verdict, Verdict::Deviates("has none".to_owned()));
+    verdict.assert();
+    // What it says it can not do is not asked of it.
+    let verdict = sim.block_on(conformance.run_case("deadline_within_the_body"));
+    assert_eq!(verdict, Verdict::Deviates("keeps no deadlines".to_owned()));
+}
+
+#[test]
+#[should_panic(expected = "there is no case \"big_tail\"")]
+fn a_deviation_from_nothing_is_refused() {
+    let _ = Conformance::new(&Sim::new().runtime(), liar).deviates("big_tail", "");
+}

@@ -51,6 +51,10 @@ mod cause;
 mod client;
 #[cfg(any(feature = "hyper-tokio", feature = "reqwest"))]
 mod connecting;
+#[cfg(feature = "cookies")]
+mod cookies;
+#[cfg(feature = "decode")]
+mod decode;
 mod engine;
 mod error;
 mod exchange;
@@ -86,6 +90,12 @@ mod surf;
 #[cfg(feature = "tower")]
 mod tower;
 
+#[cfg(feature = "cookies")]
+#[cfg_attr(docsrs, doc(cfg(feature = "cookies")))]
+pub use self::cookies::CookieJar;
+#[cfg(feature = "decode")]
+#[cfg_attr(docsrs, doc(cfg(feature = "decode")))]
+pub use self::decode::{ACCEPTED_ENCODINGS, decode};
 #[cfg(feature = "hyper-tokio")]
 #[cfg_attr(docsrs, doc(cfg(feature = "hyper-tokio")))]
 pub use self::hyper::HyperClient;

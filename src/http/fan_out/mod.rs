@@ -47,6 +47,8 @@ use self::session::{Options, Session};
 use self::timer::Timer;
 use crate::Runtime;
 use crate::http::Client;
+#[cfg(feature = "cookies")]
+use crate::http::CookieJar;
 use crate::sync::RateLimit;
 use crate::task::CancellationToken;
 
@@ -238,6 +240,36 @@ impl FanOut {
     /// Bodies may fill the memory.
     pub fn unlimited_body(self) -> Self {
         self.with(|options| options.max_body = None)
+    }
+
+    /// Sends the cookies of `jar`, and keeps there what answers set, redirects among them. Without
+    /// it cookies are headers like any other.
+    ///
+    /// A request with a `Cookie` of its own, or the session's, is sent with that alone.
+    #[cfg(feature = "cookies")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "cookies")))]
+    pub fn cookies(self, jar: &CookieJar) -> Self {
+        use crate::http::cookies::WithCookies;
+        let jar = jar.clone();
+        self.with(|options| {
+            let client = options.client.clone();
+            options.client = Arc::new(WithCookies { jar, client });
+        })
+    }
+
+    /// Asks for answers that are coded (gzip, deflate, br; with the feature `zstd` that too) and
+    /// decodes them.
+    ///
+    /// Limits of bodies and files to [save to](FetchRequest::save_to) then have to do with
+    /// what was decoded; `Content-Encoding` and `Content-Length` of the answer are dropped, and
+    /// everything else is as in [`decode`](crate::http::decode()). Left alone are requests with a
+    /// `Range` or an `Accept-Encoding` of their own or the session's, and clients whose
+    /// [`Capabilities`](crate::http::Capabilities) say that they decode by themselves.
+    #[cfg(feature = "decode")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "decode")))]
+    pub fn decode(self) -> Self {
+        use crate::http::decode::Decoding;
+        self.with(|options| options.client = Arc::new(Decoding(options.client.clone())))
     }
 
     /// Follows so many redirects; one more is an error.

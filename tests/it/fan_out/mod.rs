@@ -1,5 +1,9 @@
 mod adaptive;
 mod cancel;
+#[cfg(feature = "cookies")]
+mod cookies;
+#[cfg(feature = "decode")]
+mod decode;
 mod limits;
 mod progress;
 mod redirects;

@@ -118,8 +118,8 @@ pub use error::{ErrorKind, HttpError, TimeoutPhase};
 pub use exchange::{Deadline, ExchangePhase, Phases};
 pub use fan_out::{
     Adaptive, Attempt, FailFast, FailedFetch, FanOut, FetchAll, FetchAllFuture, FetchError,
-    FetchRequest, FetchResults, FetchStream, Fetched, IntoFetch, Progress, Redirected, Retry,
-    Stats, StatusCheck, Tally, Timeouts, redact_url,
+    FetchRequest, FetchResults, FetchStream, Fetched, Hedge, IntoFetch, Progress, Redirected,
+    Retry, Stats, StatusCheck, Tally, Timeouts, redact_url,
 };
 
 pub use bytes::Bytes;

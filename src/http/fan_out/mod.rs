@@ -1,9 +1,11 @@
 mod adaptive;
 mod address;
 mod auth;
+mod dedupe;
 mod exchange;
 mod fetch_all;
 mod fetched;
+mod hedge;
 mod hosts;
 mod progress;
 mod redirect;
@@ -23,6 +25,7 @@ pub use adaptive::Adaptive;
 pub use address::redact_url;
 pub use fetch_all::{FailFast, FailedFetch, FetchAll, FetchAllFuture, FetchStream};
 pub use fetched::{FetchError, Fetched, Redirected};
+pub use hedge::Hedge;
 pub use progress::{Progress, Tally};
 pub use request::{FetchRequest, IntoFetch};
 pub use results::FetchResults;
@@ -123,6 +126,8 @@ impl FanOut {
             redirects: Some(DEFAULT_REDIRECTS),
             status_check: StatusCheck::off(),
             retry: None,
+            hedge: None,
+            dedupe: false,
             progress: None,
             close: None,
             cancel: None,
@@ -307,6 +312,27 @@ impl FanOut {
         self.with(|options| options.retry = Some(retry))
     }
 
+    /// Sends a request that is slow once more, and takes the first answer. Without it no request
+    /// is under way twice.
+    pub fn hedge(self, hedge: Hedge) -> Self {
+        self.with(|options| options.hedge = Some(hedge))
+    }
+
+    /// Sends equal requests of one fan-out once, and gives each key the answer.
+    ///
+    /// Equal are requests of GET or HEAD with the same URL, headers and limits of time, and with
+    /// nothing else: no body, no extension, no [`save_to`](FetchRequest::save_to), no status check
+    /// of their own. URLs are compared as they are parsed: `HTTP://A.example:80` is
+    /// `http://a.example/`, but a fragment tells two apart.
+    ///
+    /// Equal ones wait for the one that was first, for no limit of time, and share what it ends in,
+    /// a failure too. Later ones get the same as long as it is remembered: so that memory stays
+    /// bounded, what ended first is forgotten when bodies and all come to more than 32 MiB; then one
+    /// is sent again.
+    pub fn dedupe(self) -> Self {
+        self.with(|options| options.dedupe = true)
+    }
+
     /// Says how far a [`fetch_all`](Self::fetch_all) has got.
     pub fn progress(self, progress: Progress) -> Self {
         self.with(|options| options.progress = Some(progress))
@@ -460,6 +486,8 @@ impl fmt::Debug for FanOut {
             .field("redirects", &options.redirects)
             .field("status_check", &options.status_check)
             .field("retry", &options.retry)
+            .field("hedge", &options.hedge)
+            .field("dedupe", &options.dedupe)
             .finish_non_exhaustive()
     }
 }

@@ -4,6 +4,8 @@ mod cancel;
 mod cookies;
 #[cfg(feature = "decode")]
 mod decode;
+mod dedupe;
+mod hedge;
 mod limits;
 mod progress;
 mod redirects;

@@ -7,6 +7,9 @@
 //! | one exchange and nothing else | a [`Client`]: [`Engine`], `SurfClient` (feature `surf`) |
 //! | the HTTP library you have already | `ReqwestClient` (feature `reqwest`), `HyperClient` (feature `hyper-tokio`), `IsahcClient` (feature `isahc`), or [`Client`], implemented for it |
 //! | middleware of tower | `TowerClient` and `ClientService` (feature `tower`) |
+//! | answers that are compressed | `FanOut::decode`, `decode` (feature `decode`) |
+//! | cookies | `FanOut::cookies`, `CookieJar` (feature `cookies`) |
+//! | equal requests once, slow ones twice | [`FanOut::dedupe`], [`FanOut::hedge`] |
 //! | a client for a test | [`client_fn`] |
 //!
 //! A client does one exchange for a call; everything above that (limits, timeouts, redirects,

@@ -177,6 +177,7 @@ fn a_coded_body_that_is_cut_off_anywhere_is_truncated() {
     }
 }
 
+// H9
 #[test]
 fn what_is_changed_on_the_way_is_never_taken_for_something_else() {
     for (coding, is_guarded, coded) in CODED {

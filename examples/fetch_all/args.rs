@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use lexopt::prelude::*;
-use untethered::http::{HeaderMap, HeaderName, HeaderValue};
+use untethered::http::{HeaderMap, HeaderName, HeaderValue, Hedge};
 use untethered::sync::RateLimit;
 
 use crate::runtimes::Kind;
@@ -26,6 +26,11 @@ usage: fetch_all [options]
   --rate N/PERIOD         starts in any such period at most: 100/1s, 5/250ms, 60/1m
   --header 'NAME: VALUE'  sent with every request; may be repeated
   --retries N             tries a request again after a failure that may pass (0)
+  --hedge SECONDS|pN      sends one that is slower than that, or than N % of the last ones at
+                          its host, a second time: 5 % of the requests at most
+  --dedupe                sends equal requests once; with --bodies there are none
+  --decode                asks for coded answers and decodes them
+  --cookies               sends the cookies back that servers set
   --max-body BYTES        longer bodies are errors (33554432)
   --output FILE           instead of standard output
   --resume                keeps the rows that --output has: fetches what has no good one
@@ -48,6 +53,10 @@ pub(crate) struct Args {
     pub(crate) rate: Option<RateLimit>,
     pub(crate) headers: HeaderMap,
     pub(crate) retries: usize,
+    pub(crate) hedge: Option<Hedge>,
+    pub(crate) dedupe: bool,
+    pub(crate) decode: bool,
+    pub(crate) cookies: bool,
     pub(crate) max_body: Option<usize>,
     pub(crate) output: Option<PathBuf>,
     pub(crate) resume: bool,
@@ -78,6 +87,10 @@ fn parse_from(mut parser: lexopt::Parser) -> Result<Option<Args>, String> {
         rate: None,
         headers: HeaderMap::new(),
         retries: 0,
+        hedge: None,
+        dedupe: false,
+        decode: false,
+        cookies: false,
         max_body: None,
         output: None,
         resume: false,
@@ -92,42 +105,12 @@ fn parse_from(mut parser: lexopt::Parser) -> Result<Option<Args>, String> {
             Long(name) => name.to_owned(),
             _ => return Err(arg.unexpected().to_string()),
         };
-        if name == "resume" {
-            args.resume = true;
-            continue;
-        }
-        let mut value = || parser.value().map_err(|error| error.to_string());
-        let wrong = |reason: String| format!("--{name}: {reason}");
         match name.as_str() {
-            "input" => args.input = Some(path(value()?).map_err(wrong)?),
-            "output" => {
-                let path = path(value()?).map_err(wrong)?;
-                args.output = Some(path).filter(|it| it != Path::new("-"));
-            }
-            "bodies" => args.bodies = Some(path(value()?).map_err(wrong)?),
-            "concurrency" => args.concurrency = count(&text(value()?)?).map_err(wrong)?,
-            "per-host" => args.per_host = Some(count(&text(value()?)?).map_err(wrong)?),
-            "adaptive" => args.adaptive = Some(count(&text(value()?)?).map_err(wrong)?),
-            "timeout" => args.timeout = Some(seconds(&text(value()?)?).map_err(wrong)?),
-            "connect-timeout" => {
-                args.connect_timeout = Some(seconds(&text(value()?)?).map_err(wrong)?);
-            }
-            "rate" => args.rate = Some(rate(&text(value()?)?).map_err(wrong)?),
-            "header" => {
-                let (name, value) = header(&text(value()?)?).map_err(wrong)?;
-                args.headers.append(name, value);
-            }
-            "max-body" => args.max_body = Some(number(&text(value()?)?).map_err(wrong)?),
-            "retries" => args.retries = number(&text(value()?)?).map_err(wrong)?,
-            "runtime" => runtime = Some(text(value()?)?),
-            "client" => {
-                args.client = match text(value()?)?.as_str() {
-                    "surf" => ClientKind::Surf,
-                    "engine" => ClientKind::Engine,
-                    other => return Err(wrong(format!("{other:?} is neither surf nor engine"))),
-                }
-            }
-            _ => return Err(format!("there is no option --{name}")),
+            "resume" => args.resume = true,
+            "dedupe" => args.dedupe = true,
+            "decode" => args.decode = compiled_in(&name, cfg!(feature = "decode"))?,
+            "cookies" => args.cookies = compiled_in(&name, cfg!(feature = "cookies"))?,
+            _ => take(&mut args, &mut runtime, &name, &mut parser)?,
         }
     }
     if args.resume && (args.output.is_none() || args.input.is_none()) {
@@ -136,6 +119,60 @@ fn parse_from(mut parser: lexopt::Parser) -> Result<Option<Args>, String> {
     args.runtime = Kind::named(runtime.as_deref().unwrap_or("threads"))
         .map_err(|reason| format!("--runtime: {reason}"))?;
     Ok(Some(args))
+}
+
+/// An option with a value.
+fn take(
+    args: &mut Args,
+    runtime: &mut Option<String>,
+    name: &str,
+    parser: &mut lexopt::Parser,
+) -> Result<(), String> {
+    let mut value = || parser.value().map_err(|error| error.to_string());
+    let wrong = |reason: String| format!("--{name}: {reason}");
+    match name {
+        "input" => args.input = Some(path(value()?).map_err(wrong)?),
+        "output" => {
+            let path = path(value()?).map_err(wrong)?;
+            args.output = Some(path).filter(|it| it != Path::new("-"));
+        }
+        "bodies" => args.bodies = Some(path(value()?).map_err(wrong)?),
+        "concurrency" => args.concurrency = count(&text(value()?)?).map_err(wrong)?,
+        "per-host" => args.per_host = Some(count(&text(value()?)?).map_err(wrong)?),
+        "adaptive" => args.adaptive = Some(count(&text(value()?)?).map_err(wrong)?),
+        "timeout" => args.timeout = Some(seconds(&text(value()?)?).map_err(wrong)?),
+        "connect-timeout" => {
+            args.connect_timeout = Some(seconds(&text(value()?)?).map_err(wrong)?);
+        }
+        "rate" => args.rate = Some(rate(&text(value()?)?).map_err(wrong)?),
+        "header" => {
+            let (name, value) = header(&text(value()?)?).map_err(wrong)?;
+            args.headers.append(name, value);
+        }
+        "max-body" => args.max_body = Some(number(&text(value()?)?).map_err(wrong)?),
+        "hedge" => args.hedge = Some(hedge(&text(value()?)?).map_err(wrong)?),
+        "retries" => args.retries = number(&text(value()?)?).map_err(wrong)?,
+        "runtime" => *runtime = Some(text(value()?)?),
+        "client" => {
+            args.client = match text(value()?)?.as_str() {
+                "surf" => ClientKind::Surf,
+                "engine" => ClientKind::Engine,
+                other => return Err(wrong(format!("{other:?} is neither surf nor engine"))),
+            }
+        }
+        _ => return Err(format!("there is no option --{name}")),
+    }
+    Ok(())
+}
+
+/// `Ok` if the feature of that name was.
+fn compiled_in(name: &str, is_in: bool) -> Result<bool, String> {
+    if is_in {
+        return Ok(true);
+    }
+    Err(format!(
+        "--{name} was not compiled in: run it with --features surf,{name}"
+    ))
 }
 
 /// An empty one, such as that of a variable that is not set, would stand for the folder we are in.
@@ -165,6 +202,17 @@ fn seconds(text: &str) -> Result<Duration, String> {
         .parse()
         .map_err(|_| format!("{text:?} is not a number of seconds"))?;
     positive(Duration::try_from_secs_f64(number).ok(), text)
+}
+
+/// `0.5` seconds, or `p95`.
+fn hedge(text: &str) -> Result<Hedge, String> {
+    let Some(percentile) = text.strip_prefix('p') else {
+        return seconds(text).map(Hedge::after);
+    };
+    match number(percentile)? {
+        percentile @ 1..=99 => Ok(Hedge::percentile(percentile)),
+        _ => Err(format!("{text:?} is none of p1 to p99")),
+    }
 }
 
 /// `100/1s`: a number, and a period with its unit.

@@ -217,6 +217,20 @@ fn fan_out(rt: &Runtime, args: Args, signals: &ShutdownSignals) -> FanOut {
     if args.retries > 0 {
         fan_out = fan_out.retry(Retry::attempts(args.retries.saturating_add(1)));
     }
+    if let Some(hedge) = args.hedge {
+        fan_out = fan_out.hedge(hedge);
+    }
+    if args.dedupe {
+        fan_out = fan_out.dedupe();
+    }
+    #[cfg(feature = "decode")]
+    if args.decode {
+        fan_out = fan_out.decode();
+    }
+    #[cfg(feature = "cookies")]
+    if args.cookies {
+        fan_out = fan_out.cookies(&untethered::http::CookieJar::new(rt));
+    }
     if let Some(bytes) = args.max_body {
         fan_out = fan_out.max_body(bytes);
     }

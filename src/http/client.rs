@@ -66,6 +66,7 @@ pub trait Client: Send + Sync {
 pub struct Capabilities {
     phases: bool,
     deadline: bool,
+    decoding: bool,
 }
 
 impl Capabilities {
@@ -87,6 +88,15 @@ impl Capabilities {
         }
     }
 
+    /// The client asks for coded answers and decodes them: nobody else asks for some.
+    #[must_use]
+    pub fn with_decoding(self) -> Self {
+        Self {
+            decoding: true,
+            ..self
+        }
+    }
+
     /// Whether the client reports phases.
     pub fn phases(self) -> bool {
         self.phases
@@ -95,6 +105,11 @@ impl Capabilities {
     /// Whether the client keeps deadlines.
     pub fn deadline(self) -> bool {
         self.deadline
+    }
+
+    /// Whether the client decodes answers.
+    pub fn decoding(self) -> bool {
+        self.decoding
     }
 }
 

@@ -34,6 +34,8 @@ pub enum ErrorKind {
     Truncated,
     /// The body is longer than allowed.
     BodyTooLarge,
+    /// The body is not what its `Content-Encoding` says.
+    Decode,
     /// Too many redirects, a loop, or one that may not be followed.
     Redirect,
     /// The status is one that was declared a failure.
@@ -74,6 +76,7 @@ impl ErrorKind {
             Self::Protocol => "protocol",
             Self::Truncated => "truncated",
             Self::BodyTooLarge => "body_too_large",
+            Self::Decode => "decode",
             Self::Redirect => "redirect",
             Self::Status => "status",
             Self::Unsupported => "unsupported",
@@ -94,6 +97,7 @@ impl fmt::Display for ErrorKind {
             Self::Protocol => "not valid HTTP",
             Self::Truncated => "response ended early",
             Self::BodyTooLarge => "body too large",
+            Self::Decode => "body not decoded",
             Self::Redirect => "redirect not followed",
             Self::Status => "status not accepted",
             Self::Unsupported => "not supported by this client",

@@ -7,6 +7,9 @@
 //! | one exchange and nothing else | a [`Client`]: [`Engine`], `SurfClient` (feature `surf`) |
 //! | the HTTP library you have already | `ReqwestClient` (feature `reqwest`), `HyperClient` (feature `hyper-tokio`), `IsahcClient` (feature `isahc`), or [`Client`], implemented for it |
 //! | middleware of tower | `TowerClient` and `ClientService` (feature `tower`) |
+//! | answers that are compressed | `FanOut::decode`, `decode` (feature `decode`) |
+//! | cookies | `FanOut::cookies`, `CookieJar` (feature `cookies`) |
+//! | equal requests once, slow ones twice | [`FanOut::dedupe`], [`FanOut::hedge`] |
 //! | a client for a test | [`client_fn`] |
 //! | tests for a client of your own | `conformance` (feature `conformance`) |
 //!
@@ -55,6 +58,10 @@ mod client;
 pub mod conformance;
 #[cfg(any(feature = "hyper-tokio", feature = "reqwest"))]
 mod connecting;
+#[cfg(feature = "cookies")]
+mod cookies;
+#[cfg(feature = "decode")]
+mod decode;
 mod engine;
 mod error;
 mod exchange;
@@ -90,6 +97,12 @@ mod surf;
 #[cfg(feature = "tower")]
 mod tower;
 
+#[cfg(feature = "cookies")]
+#[cfg_attr(docsrs, doc(cfg(feature = "cookies")))]
+pub use self::cookies::CookieJar;
+#[cfg(feature = "decode")]
+#[cfg_attr(docsrs, doc(cfg(feature = "decode")))]
+pub use self::decode::{ACCEPTED_ENCODINGS, decode};
 #[cfg(feature = "hyper-tokio")]
 #[cfg_attr(docsrs, doc(cfg(feature = "hyper-tokio")))]
 pub use self::hyper::HyperClient;
@@ -112,8 +125,8 @@ pub use error::{ErrorKind, HttpError, TimeoutPhase};
 pub use exchange::{Deadline, ExchangePhase, Phases};
 pub use fan_out::{
     Adaptive, Attempt, FailFast, FailedFetch, FanOut, FetchAll, FetchAllFuture, FetchError,
-    FetchRequest, FetchResults, FetchStream, Fetched, IntoFetch, Progress, Redirected, Retry,
-    Stats, StatusCheck, Tally, Timeouts, redact_url,
+    FetchRequest, FetchResults, FetchStream, Fetched, Hedge, IntoFetch, Progress, Redirected,
+    Retry, Stats, StatusCheck, Tally, Timeouts, redact_url,
 };
 
 pub use bytes::Bytes;

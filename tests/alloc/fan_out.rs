@@ -43,7 +43,7 @@ fn peak_of(urls: usize) -> i64 {
     })
 }
 
-// H9
+// H13
 #[test]
 fn ten_times_the_urls_take_no_more_memory() {
     let few = peak_of(20_000);

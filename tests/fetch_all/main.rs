@@ -7,6 +7,7 @@ mod server;
 mod bodies;
 mod faults;
 mod input;
+mod options;
 #[cfg(unix)]
 mod signals;
 mod usage;

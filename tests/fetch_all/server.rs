@@ -131,10 +131,10 @@ impl Request {
         ))
     }
 
-    pub(crate) fn raw(mut self, answer: &str) -> io::Result<()> {
+    pub(crate) fn raw(mut self, answer: &(impl AsRef<[u8]> + ?Sized)) -> io::Result<()> {
         // The next request may come before the write returns.
         drop(self.under_way);
-        self.socket.write_all(answer.as_bytes())
+        self.socket.write_all(answer.as_ref())
     }
 
     /// Closes the connection.

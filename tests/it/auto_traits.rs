@@ -244,7 +244,8 @@ fn of_http() {
 fn of_the_fan_out() {
     use untethered::http::{
         FailFast, FailedFetch, FanOut, FetchAll, FetchAllFuture, FetchError, FetchRequest,
-        FetchResults, FetchStream, Fetched, Progress, Redirected, StatusCheck, Tally, Timeouts,
+        FetchResults, FetchStream, Fetched, Hedge, Progress, Redirected, StatusCheck, Tally,
+        Timeouts,
     };
     check! {
         FanOut: true true true;
@@ -258,10 +259,15 @@ fn of_the_fan_out() {
         FetchStream<'static, PhantomPinned>: true false true;
         FailFast<'static, PhantomPinned>: true false true;
         FailedFetch<u8>: true true true;
+        Hedge: true true true;
         Progress: true true true;
         Tally: true true true;
         StatusCheck: true true true;
         Timeouts: true true true;
+    }
+    #[cfg(feature = "cookies")]
+    check! {
+        untethered::http::CookieJar: true true true;
     }
 }
 

@@ -125,7 +125,7 @@ impl Gauge {
             Outcome::Status(status) => matches!(status.as_u16(), 429 | 503),
             Outcome::Error(ErrorKind::Connect | ErrorKind::Timeout(_)) => true,
             // Says nothing of how much is too much.
-            Outcome::Error(_) => return,
+            Outcome::Error(_) | Outcome::Lost => return,
         };
         let now = rt.now();
         let took = now.saturating_duration_since(started);

@@ -5,8 +5,8 @@ use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::StatusCode;
-use http::response::{Parts, Response};
+use http::response::Parts;
+use http::{Request, Response, StatusCode};
 
 use super::fetched::{Failure, FetchError, Fetched};
 use super::redirect::Hop;
@@ -15,7 +15,7 @@ use super::saved::Saved;
 use super::session::Session;
 use super::timer::Timer;
 use super::trace::Trace;
-use super::watch::{Again, Watch, unless};
+use super::watch::{Again, Slots, Watch, unless};
 use super::{FetchRequest, StatusCheck, Timeouts, address};
 use crate::http::body::Collected;
 use crate::http::{Body, ErrorKind, HttpError};
@@ -26,10 +26,10 @@ const REFUSED_BODY: usize = 64 * 1024;
 /// One request to be fetched. Boxed, because what is handed to an `async fn` lies in its future,
 /// and a future is copied when it begins.
 pub(super) struct Job {
-    hop: Hop,
-    timeouts: Timeouts,
-    status_check: Option<StatusCheck>,
-    save_to: Option<PathBuf>,
+    pub(super) hop: Hop,
+    pub(super) timeouts: Timeouts,
+    pub(super) status_check: Option<StatusCheck>,
+    pub(super) save_to: Option<PathBuf>,
 }
 
 /// The end of the last hop.
@@ -93,7 +93,7 @@ impl Job {
             }
         };
         let elapsed = watch.elapsed();
-        let attempts = watch.attempts;
+        let attempts = watch.attempts + watch.hedges;
         let shown = address::shown(&self.hop.url);
         let Hop { url, history, .. } = self.hop;
         let fetched = |answer: Answer, earlier_attempts| Fetched {
@@ -142,7 +142,7 @@ async fn answer(
 ) -> Result<Answer, HttpError> {
     let mut slots = None;
     loop {
-        let slot = match slots.take() {
+        let mut slot = match slots.take() {
             Some(kept) => watch.queue(hop.host(), Some(kept)).await?,
             None => {
                 watch.refuse_closed()?;
@@ -152,7 +152,7 @@ async fn answer(
                 slot
             }
         };
-        let result = exchange(watch, hop, check, save_to).await;
+        let result = exchange(watch, hop, &mut slot, check, save_to).await;
         watch.report(
             &slot,
             match &result {
@@ -193,19 +193,17 @@ enum Step {
 async fn exchange(
     watch: &mut Watch<'_>,
     hop: &mut Hop,
+    slots: &mut Slots,
     check: &StatusCheck,
     save_to: Option<&Path>,
 ) -> Result<Step, HttpError> {
     let options = &watch.session.options;
-    let mut request = hop.request(&options.headers)?;
-    if let Some(phases) = watch.start() {
-        request.extensions_mut().insert(phases);
-    }
-    if let Some(deadline) = watch.deadline() {
-        request.extensions_mut().insert(deadline);
-    }
-    watch.trace.sending(watch.attempts, &hop.method, &hop.url);
-    let response = watch.until(options.client.send(request)).await??;
+    let request = begin(watch, hop)?;
+    let response = match &watch.session.hedging {
+        None => watch.until(options.client.send(request)).await??,
+        // Boxed, so that it adds nothing to the others.
+        Some(hedging) => Box::pin(hedging.send(watch, hop, slots, request)).await?,
+    };
     watch.heard();
     // Whoever returns here drops the response, before anything waits: its connection is needed
     // elsewhere.
@@ -220,6 +218,19 @@ async fn exchange(
     let answer = read(watch, response, check, save_to).await?;
     watch.answered(hop, outcome);
     Ok(Step::Answered(answer))
+}
+
+/// The request of an exchange that begins.
+pub(super) fn begin(watch: &mut Watch<'_>, hop: &mut Hop) -> Result<Request<Body>, HttpError> {
+    let mut request = hop.request(&watch.session.options.headers)?;
+    if let Some(phases) = watch.start() {
+        request.extensions_mut().insert(phases);
+    }
+    if let Some(deadline) = watch.deadline() {
+        request.extensions_mut().insert(deadline);
+    }
+    watch.trace.sending(watch.attempts, &hop.method, &hop.url);
+    Ok(request)
 }
 
 async fn read(

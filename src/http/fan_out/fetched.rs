@@ -1,5 +1,6 @@
 use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,6 +11,7 @@ use super::{Attempt, address, request::Names};
 use crate::http::{ErrorKind, HttpError};
 
 /// An answer, read to its end.
+#[derive(Clone)]
 pub struct Fetched {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
@@ -58,12 +60,12 @@ impl Fetched {
         &self.history
     }
 
-    /// How often the request was begun, redirects not counted.
+    /// How often the request was begun, [hedges](super::Hedge) counted, redirects not.
     pub fn attempts(&self) -> usize {
         self.attempts
     }
 
-    /// The attempts before the one that gave this answer, the first one first.
+    /// The attempts before the one that gave this answer, and those beside it.
     pub fn earlier_attempts(&self) -> &[Attempt] {
         &self.earlier_attempts
     }
@@ -122,7 +124,8 @@ impl fmt::Debug for Redirected {
 ///
 /// Displays what went wrong, the URL without user info and query, and the time it took if anything
 /// was tried. No header and no body is ever part of it.
-pub struct FetchError(Box<Failure>);
+#[derive(Clone)]
+pub struct FetchError(Arc<Failure>);
 
 pub(super) struct Failure {
     pub(super) error: HttpError,
@@ -135,7 +138,7 @@ pub(super) struct Failure {
 
 impl FetchError {
     pub(super) fn new(failure: Failure) -> Self {
-        Self(Box::new(failure))
+        Self(Arc::new(failure))
     }
 
     /// What kind of failure it is.

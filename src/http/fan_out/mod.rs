@@ -3,9 +3,11 @@ mod address;
 mod auth;
 #[cfg(feature = "indicatif")]
 mod bar;
+mod dedupe;
 mod exchange;
 mod fetch_all;
 mod fetched;
+mod hedge;
 mod hosts;
 mod progress;
 mod redirect;
@@ -29,6 +31,7 @@ pub use adaptive::Adaptive;
 pub use address::redact_url;
 pub use fetch_all::{FailFast, FailedFetch, FetchAll, FetchAllFuture, FetchStream};
 pub use fetched::{FetchError, Fetched, Redirected};
+pub use hedge::Hedge;
 pub use progress::{Progress, Tally};
 pub use request::{FetchRequest, IntoFetch};
 pub use results::FetchResults;
@@ -53,6 +56,8 @@ use self::session::{Options, Session};
 use self::timer::Timer;
 use crate::Runtime;
 use crate::http::Client;
+#[cfg(feature = "cookies")]
+use crate::http::CookieJar;
 use crate::sync::RateLimit;
 use crate::task::CancellationToken;
 
@@ -132,6 +137,8 @@ impl FanOut {
             redirects: Some(DEFAULT_REDIRECTS),
             status_check: StatusCheck::off(),
             retry: None,
+            hedge: None,
+            dedupe: false,
             progress: None,
             close: None,
             cancel: None,
@@ -251,6 +258,36 @@ impl FanOut {
         self.with(|options| options.max_body = None)
     }
 
+    /// Sends the cookies of `jar`, and keeps there what answers set, redirects among them. Without
+    /// it cookies are headers like any other.
+    ///
+    /// A request with a `Cookie` of its own, or the session's, is sent with that alone.
+    #[cfg(feature = "cookies")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "cookies")))]
+    pub fn cookies(self, jar: &CookieJar) -> Self {
+        use crate::http::cookies::WithCookies;
+        let jar = jar.clone();
+        self.with(|options| {
+            let client = options.client.clone();
+            options.client = Arc::new(WithCookies { jar, client });
+        })
+    }
+
+    /// Asks for answers that are coded (gzip, deflate, br; with the feature `zstd` that too) and
+    /// decodes them.
+    ///
+    /// Limits of bodies and files to [save to](FetchRequest::save_to) then have to do with
+    /// what was decoded; `Content-Encoding` and `Content-Length` of the answer are dropped, and
+    /// everything else is as in [`decode`](crate::http::decode()). Left alone are requests with a
+    /// `Range` or an `Accept-Encoding` of their own or the session's, and clients whose
+    /// [`Capabilities`](crate::http::Capabilities) say that they decode by themselves.
+    #[cfg(feature = "decode")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "decode")))]
+    pub fn decode(self) -> Self {
+        use crate::http::decode::Decoding;
+        self.with(|options| options.client = Arc::new(Decoding(options.client.clone())))
+    }
+
     /// Follows so many redirects; one more is an error.
     ///
     /// # Panics
@@ -284,6 +321,27 @@ impl FanOut {
     /// Tries requests again that may go better next time. Without it nothing is tried again.
     pub fn retry(self, retry: Retry) -> Self {
         self.with(|options| options.retry = Some(retry))
+    }
+
+    /// Sends a request that is slow once more, and takes the first answer. Without it no request
+    /// is under way twice.
+    pub fn hedge(self, hedge: Hedge) -> Self {
+        self.with(|options| options.hedge = Some(hedge))
+    }
+
+    /// Sends equal requests of one fan-out once, and gives each key the answer.
+    ///
+    /// Equal are requests of GET or HEAD with the same URL, headers and limits of time, and with
+    /// nothing else: no body, no extension, no [`save_to`](FetchRequest::save_to), no status check
+    /// of their own. URLs are compared as they are parsed: `HTTP://A.example:80` is
+    /// `http://a.example/`, but a fragment tells two apart.
+    ///
+    /// Equal ones wait for the one that was first, for no limit of time, and share what it ends in,
+    /// a failure too. Later ones get the same as long as it is remembered: so that memory stays
+    /// bounded, what ended first is forgotten when bodies and all come to more than 32 MiB; then one
+    /// is sent again.
+    pub fn dedupe(self) -> Self {
+        self.with(|options| options.dedupe = true)
     }
 
     /// Says how far a [`fetch_all`](Self::fetch_all) has got.
@@ -439,6 +497,8 @@ impl fmt::Debug for FanOut {
             .field("redirects", &options.redirects)
             .field("status_check", &options.status_check)
             .field("retry", &options.retry)
+            .field("hedge", &options.hedge)
+            .field("dedupe", &options.dedupe)
             .finish_non_exhaustive()
     }
 }

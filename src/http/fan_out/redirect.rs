@@ -15,12 +15,12 @@ pub(super) struct Hop {
     pub(super) method: Method,
     pub(super) url: Url,
     /// The request's own; the session's are added when it is sent.
-    headers: HeaderMap,
+    pub(super) headers: HeaderMap,
     /// What the URL said. The request's own header goes before it, the session's after it.
-    url_auth: Option<HeaderValue>,
+    pub(super) url_auth: Option<HeaderValue>,
     /// `None` once a body that can be sent only once was sent.
-    body: Option<Body>,
-    extensions: Extensions,
+    pub(super) body: Option<Body>,
+    pub(super) extensions: Extensions,
     /// Whether a redirect led to another origin, even if a later one led back.
     left_origin: bool,
     /// Whether a redirect took the body away.

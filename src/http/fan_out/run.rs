@@ -9,6 +9,7 @@ use std::time::Duration;
 use futures_core::Stream;
 use pin_project_lite::pin_project;
 
+use super::dedupe::Dedupe;
 use super::exchange::Job;
 use super::progress::Meter;
 use super::session::Session;
@@ -33,6 +34,7 @@ where
 {
     let shared = Arc::new(Shared {
         timer: Timer::new(session.options.rt.clone()),
+        dedupe: session.options.dedupe.then(Dedupe::new),
         session,
         length: OnceLock::new(),
     });
@@ -45,11 +47,21 @@ where
             let job = Job::new(request);
             let shared = shared.clone();
             async move {
-                let result = match job {
-                    Ok(job) => job.run(&shared.session, &shared.timer).await,
-                    Err(error) => Err(error),
+                let Shared { session, timer, .. } = &*shared;
+                let result = match (job, &shared.dedupe) {
+                    (Ok(job), None) => job.run(session, timer).await,
+                    (Ok(job), Some(dedupe)) => {
+                        // Boxed, so that it adds nothing to the others.
+                        let (result, is_shared) = Box::pin(dedupe.run(job, session, timer)).await;
+                        if is_shared {
+                            session.count_shared(&result);
+                            return (place, key, result);
+                        }
+                        result
+                    }
+                    (Err(error), _) => Err(error),
                 };
-                shared.session.count(&result);
+                session.count(&result);
                 (place, key, result)
             }
         }
@@ -78,6 +90,8 @@ where
 struct Shared {
     session: Arc<Session>,
     timer: Timer,
+    /// `None` if each request is sent.
+    dedupe: Option<Dedupe>,
     /// How long the input was, once it has ended.
     length: OnceLock<usize>,
 }

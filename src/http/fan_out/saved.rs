@@ -56,6 +56,9 @@ impl Saved {
             return Err(HttpError::new(ErrorKind::BodyTooLarge)
                 .with_message(format!("more than {} bytes", self.max)));
         }
+        if chunk.is_empty() {
+            return Ok(());
+        }
         // A write that was dropped half-way took the file with it, and its request too.
         let Some(mut file) = self.file.take() else {
             return Err(not_saved(io::ErrorKind::Interrupted.into()));

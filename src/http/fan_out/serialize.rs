@@ -50,7 +50,7 @@ impl Serialize for FetchError {
 }
 
 /// `{"status": 503, "ms": 12.3, "delay_ms": 200.0}`, or in place of the status
-/// `"error": {"kind": "timeout", "phase": "connect"}`.
+/// `"error": {"kind": "timeout", "phase": "connect"}` or `"lost": true`.
 #[cfg_attr(docsrs, doc(cfg(feature = "serde")))]
 impl Serialize for Attempt {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -64,7 +64,7 @@ impl Serialize for Attempt {
                 };
                 fields.serialize_field("error", &failure)?;
             }
-            (None, None) => {}
+            (None, None) => fields.serialize_field("lost", &true)?,
         }
         fields.serialize_field("ms", &milliseconds(self.elapsed))?;
         fields.serialize_field("delay_ms", &milliseconds(self.delay))?;
@@ -72,7 +72,7 @@ impl Serialize for Attempt {
     }
 }
 
-/// `{"running": 3, "done": 12, "failed": 0, "retries": 1, "bytes": 12288}`.
+/// `{"running": 3, "done": 12, "failed": 0, "retries": 1, "hedges": 0, "shared": 0, "bytes": 12288}`.
 #[cfg_attr(docsrs, doc(cfg(feature = "serde")))]
 impl Serialize for Stats {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -81,13 +81,17 @@ impl Serialize for Stats {
             done,
             failed,
             retries,
+            hedges,
+            shared,
             bytes,
         } = self;
-        let mut fields = serializer.serialize_struct("Stats", 5)?;
+        let mut fields = serializer.serialize_struct("Stats", 7)?;
         fields.serialize_field("running", running)?;
         fields.serialize_field("done", done)?;
         fields.serialize_field("failed", failed)?;
         fields.serialize_field("retries", retries)?;
+        fields.serialize_field("hedges", hedges)?;
+        fields.serialize_field("shared", shared)?;
         fields.serialize_field("bytes", bytes)?;
         fields.end()
     }

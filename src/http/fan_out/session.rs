@@ -6,10 +6,11 @@ use std::time::Instant;
 
 use http::HeaderMap;
 
+use super::hedge::Hedging;
 use super::hosts::Hosts;
 use super::retry::Pacing;
 use super::stats::{Counters, Stats};
-use super::{Adaptive, FetchError, Fetched, Progress, Retry, StatusCheck, Timeouts};
+use super::{Adaptive, FetchError, Fetched, Hedge, Progress, Retry, StatusCheck, Timeouts};
 use crate::Runtime;
 use crate::http::Client;
 use crate::sync::{Limit, RateLimit};
@@ -22,6 +23,8 @@ pub(super) struct Session {
     pub(super) counters: Counters,
     /// `None` without retries.
     pub(super) pacing: Option<Pacing>,
+    /// `None` without hedges.
+    pub(super) hedging: Option<Hedging>,
 }
 
 #[derive(Clone)]
@@ -41,6 +44,10 @@ pub(super) struct Options {
     pub(super) status_check: StatusCheck,
     /// `None` tries nothing again.
     pub(super) retry: Option<Retry>,
+    /// `None` sends nothing twice at once.
+    pub(super) hedge: Option<Hedge>,
+    /// Whether equal requests of a run share one exchange.
+    pub(super) dedupe: bool,
     pub(super) progress: Option<Progress>,
     /// Nothing more is started once it is cancelled.
     pub(super) close: Option<CancellationToken>,
@@ -55,6 +62,7 @@ impl Session {
             counters: Counters::default(),
             hosts: Hosts::new(options.per_host, options.adaptive),
             pacing: options.retry.as_ref().map(Pacing::new),
+            hedging: options.hedge.map(Hedging::new),
             options,
         }
     }
@@ -71,6 +79,12 @@ impl Session {
         self.counters.ended(bytes);
     }
 
+    /// As [`count`](Self::count), for one that was given the answer of another.
+    pub(super) fn count_shared(&self, result: &Result<Fetched, FetchError>) {
+        self.counters.shared();
+        self.counters.ended(result.is_ok().then_some(0));
+    }
+
     pub(super) fn stats(&self) -> Stats {
         let running = self.slots.total() - self.slots.available();
         self.counters.stats(running)
@@ -82,11 +96,12 @@ impl Session {
         pacing.paused(host, self.options.rt.now())
     }
 
-    /// How many requests are looked at: those under way, and where a host can hold requests up,
-    /// some more that may go to other hosts.
+    /// How many requests are looked at: those under way, and where a host can hold requests up, or
+    /// one waits for its equal, some more.
     pub(super) fn window(&self) -> NonZeroUsize {
         const LOOK_AHEAD: NonZeroUsize = NonZeroUsize::new(4).unwrap();
-        if !self.hosts.are_limited() && self.options.retry.is_none() {
+        let Options { retry, dedupe, .. } = &self.options;
+        if !self.hosts.are_limited() && retry.is_none() && !dedupe {
             return self.options.concurrency;
         }
         self.options.concurrency.saturating_mul(LOOK_AHEAD)

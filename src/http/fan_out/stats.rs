@@ -12,6 +12,11 @@ pub struct Stats {
     pub failed: usize,
     /// Attempts that were followed by another one.
     pub retries: usize,
+    /// Requests that were sent once more [beside](super::Hedge) themselves.
+    pub hedges: usize,
+    /// Requests that were given the answer of an [equal](super::FanOut::dedupe) one. They are in
+    /// `done` and `failed`, but not in `bytes`.
+    pub shared: usize,
     /// The length of all bodies that were read to their end.
     pub bytes: u64,
 }
@@ -22,6 +27,8 @@ pub(super) struct Counters {
     done: AtomicUsize,
     failed: AtomicUsize,
     retries: AtomicUsize,
+    hedges: AtomicUsize,
+    shared: AtomicUsize,
     bytes: AtomicU64,
 }
 
@@ -43,12 +50,22 @@ impl Counters {
         self.retries.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(super) fn hedged(&self) {
+        self.hedges.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn shared(&self) {
+        self.shared.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(super) fn stats(&self, running: usize) -> Stats {
         Stats {
             running,
             done: self.done.load(Ordering::Relaxed),
             failed: self.failed.load(Ordering::Relaxed),
             retries: self.retries.load(Ordering::Relaxed),
+            hedges: self.hedges.load(Ordering::Relaxed),
+            shared: self.shared.load(Ordering::Relaxed),
             bytes: self.bytes.load(Ordering::Relaxed),
         }
     }

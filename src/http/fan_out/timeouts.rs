@@ -24,7 +24,7 @@ use crate::http::{Capabilities, ErrorKind, HttpError};
 /// let request = Timeouts::new().no_idle();
 /// assert_eq!(request.or(session), Timeouts::total(Duration::from_secs(10)).no_idle());
 /// ```
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[must_use]
 pub struct Timeouts {
     total: Setting,
@@ -34,7 +34,7 @@ pub struct Timeouts {
     queue: Setting,
 }
 
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 enum Setting {
     /// Whatever lies below.
     #[default]

@@ -20,6 +20,8 @@ const TARGET: &str = "untethered::http";
 pub(super) struct Trace {
     /// `None` where nobody listens, and once it has ended.
     request: Option<u64>,
+    /// Of an exchange beside the first: whose end is told by another one.
+    is_beside: bool,
 }
 
 impl Trace {
@@ -28,13 +30,25 @@ impl Trace {
         if let Some(request) = request {
             debug!(target: TARGET, request, %method, url = address::shown(url), "request");
         }
-        Self { request }
+        Self {
+            request,
+            is_beside: false,
+        }
+    }
+
+    /// For an exchange beside that of the same attempt.
+    pub(super) fn beside(&self) -> Self {
+        Self {
+            request: self.request,
+            is_beside: true,
+        }
     }
 
     /// A request that can not even begin.
     pub(super) fn refused(error: &FetchError) {
         Self {
             request: next_request(),
+            is_beside: false,
         }
         .failed(error);
     }
@@ -43,7 +57,12 @@ impl Trace {
     pub(super) fn sending(&self, attempt: usize, method: &Method, url: &Url) {
         if let Some(request) = self.request {
             let url = || address::shown(url);
-            trace!(target: TARGET, request, attempt, %method, url = url(), "sending");
+            let message = if self.is_beside {
+                "sending beside"
+            } else {
+                "sending"
+            };
+            trace!(target: TARGET, request, attempt, %method, url = url(), "{message}");
         }
     }
 
@@ -66,6 +85,8 @@ impl Trace {
                 let kind = kind.as_str();
                 debug!(target: TARGET, request, attempt, kind, ?pause, "retry");
             }
+            // The one that was answered is what is tried again, or not.
+            Outcome::Lost => {}
         }
     }
 
@@ -89,7 +110,7 @@ impl Trace {
 impl Drop for Trace {
     /// Whoever waited for it went away.
     fn drop(&mut self) {
-        if let Some(request) = self.request {
+        if let (Some(request), false) = (self.request, self.is_beside) {
             debug!(target: TARGET, request, "dropped");
         }
     }

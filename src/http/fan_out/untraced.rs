@@ -15,6 +15,10 @@ impl Trace {
         Self
     }
 
+    pub(super) fn beside(&self) -> Self {
+        Self
+    }
+
     pub(super) fn refused(_: &FetchError) {}
 
     pub(super) fn sending(&self, _: usize, _: &Method, _: &Url) {}

@@ -38,6 +38,8 @@ pub(super) struct Watch<'a> {
     /// In queues.
     waited: Duration,
     pub(super) attempts: usize,
+    /// Exchanges beside those of the attempts.
+    pub(super) hedges: usize,
     pub(super) earlier: Vec<Attempt>,
     /// Whether the next exchange begins an attempt.
     is_at_rest: bool,
@@ -76,6 +78,7 @@ impl<'a> Watch<'a> {
             spent: Duration::ZERO,
             waited: Duration::ZERO,
             attempts: 0,
+            hedges: 0,
             earlier: Vec::new(),
             is_at_rest: true,
             was_sent: false,
@@ -150,6 +153,34 @@ impl<'a> Watch<'a> {
         self.next_deadline().map(|(at, ..)| Deadline(at))
     }
 
+    /// A watch for an exchange that is to begin beside this one, in the same attempt.
+    pub(super) fn beside(&self) -> Self {
+        let exchange = self.exchange.as_ref().map(|exchange| Exchange {
+            phases: None,
+            ..*exchange
+        });
+        Self {
+            limits: self.limits.clone(),
+            spent: self.spent,
+            is_at_rest: false,
+            was_sent: self.was_sent,
+            began: self.began,
+            exchange,
+            ..Self::new(
+                self.session,
+                self.alarm.timer().alarm(),
+                self.trace.beside(),
+            )
+        }
+    }
+
+    /// Goes on with the exchange of another one.
+    pub(super) fn take_over(&mut self, other: Self) {
+        self.alarm = other.alarm;
+        self.spent = other.spent;
+        self.exchange = other.exchange;
+    }
+
     /// The exchange is over, but not the attempt.
     pub(super) fn stop(&mut self) {
         self.spent = self.in_attempt();
@@ -216,6 +247,11 @@ impl<'a> Watch<'a> {
             unless(options.close.as_ref(), wait).await
         };
         waited.ok_or_else(|| self.cancelled())
+    }
+
+    /// Waits until then.
+    pub(super) async fn sleep_until(&mut self, at: Instant) {
+        self.alarm.wait(Some(at)).await;
     }
 
     /// Says how the exchange ended to whoever holds the limit of the host.

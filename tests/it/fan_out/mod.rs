@@ -1,5 +1,11 @@
 mod adaptive;
 mod cancel;
+#[cfg(feature = "cookies")]
+mod cookies;
+#[cfg(feature = "decode")]
+mod decode;
+mod dedupe;
+mod hedge;
 mod limits;
 mod progress;
 #[cfg(feature = "tracing")]

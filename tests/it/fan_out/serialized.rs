@@ -76,7 +76,7 @@ fn answers_and_errors_have_the_same_rows_whoever_writes_them() {
     );
     assert_eq!(
         serde_json::to_value(fan_out.stats()).unwrap(),
-        json!({"running": 0, "done": 1, "failed": 3, "retries": 0, "bytes": 5})
+        json!({"running": 0, "done": 1, "failed": 3, "retries": 0, "hedges": 0, "shared": 0, "bytes": 5})
     );
 }
 

@@ -2,9 +2,9 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use crate::http::ErrorKind;
+use crate::http::{ErrorKind, HttpError};
 
-/// An attempt that was followed by another one.
+/// An attempt that was followed by another one, or was beside it.
 ///
 /// From [`Fetched::earlier_attempts`](crate::http::Fetched::earlier_attempts) and
 /// [`FetchError::earlier_attempts`](crate::http::FetchError::earlier_attempts).
@@ -20,23 +20,47 @@ pub struct Attempt {
 pub(in crate::http::fan_out) enum Outcome {
     Status(StatusCode),
     Error(ErrorKind),
+    /// Dropped, since the one beside it was answered.
+    Lost,
 }
 
 impl Attempt {
+    pub(in crate::http::fan_out) fn lost(elapsed: Duration) -> Self {
+        Self {
+            outcome: Outcome::Lost,
+            elapsed,
+            delay: Duration::ZERO,
+        }
+    }
+
+    /// One that is followed by none.
+    pub(in crate::http::fan_out) fn failed(error: &HttpError, elapsed: Duration) -> Self {
+        Self {
+            outcome: Outcome::Error(error.kind()),
+            ..Self::lost(elapsed)
+        }
+    }
+
     /// The status it was answered with, if it was answered.
     pub fn status(&self) -> Option<StatusCode> {
         match self.outcome {
             Outcome::Status(status) => Some(status),
-            Outcome::Error(_) => None,
+            Outcome::Error(_) | Outcome::Lost => None,
         }
     }
 
-    /// What it failed with, if it got no answer.
+    /// What it failed with, if it failed.
     pub fn error(&self) -> Option<ErrorKind> {
         match self.outcome {
-            Outcome::Status(_) => None,
+            Outcome::Status(_) | Outcome::Lost => None,
             Outcome::Error(kind) => Some(kind),
         }
+    }
+
+    /// Whether it was dropped because the one beside it ([`Hedge`](crate::http::Hedge)) was answered
+    /// first.
+    pub fn is_lost(&self) -> bool {
+        self.outcome == Outcome::Lost
     }
 
     /// How long it took.

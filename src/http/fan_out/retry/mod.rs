@@ -189,6 +189,7 @@ impl Retry {
     /// Whether it may go better next time.
     pub(super) fn may_pass(&self, outcome: Outcome) -> bool {
         match outcome {
+            Outcome::Lost => false,
             Outcome::Status(status) => self.statuses.contains(&status),
             Outcome::Error(kind) => matches!(
                 kind,

@@ -6,11 +6,12 @@ use std::marker::{PhantomData, PhantomPinned};
 use std::rc::Rc;
 
 use untethered::context::{
-    ContextError, ContextGroup, ExitStack, Exited, HandOver, HandOverError, Scoped, TaskLocal,
+    ContextError, ContextGroup, ExitStack, Exited, HandOver, HandOverError, Scoped, Stage,
+    TaskLocal,
 };
 use untethered::run::{self, Run, RunError};
-use untethered::runtime::{BoxFuture, Runtime, Sleep, Unobserved};
-use untethered::signal::{ShutdownSignals, Signal, Source};
+use untethered::runtime::{BoxFuture, NoRuntime, Runtime, Sleep, Unobserved};
+use untethered::signal::{SecondSignal, ShutdownSignals, Signal, Source};
 use untethered::sim::{Deadlock, Order, Sim, YieldNow};
 use untethered::stream::{
     Collect, CollectOnRuntime, Concurrent, ConcurrentError, FailFast, FromIter, FromStream,
@@ -57,6 +58,12 @@ macro_rules! check {
     )*};
 }
 
+mod groups;
+#[cfg(feature = "http")]
+mod http;
+#[cfg(feature = "workers")]
+mod workers;
+
 #[test]
 fn the_probe_tells_yes_from_no() {
     check! {
@@ -73,6 +80,7 @@ fn of_the_runtime() {
         Runtime: true true true;
         Sleep: true false false;
         Unobserved: true false true;
+        NoRuntime: true true true;
     }
 }
 
@@ -157,6 +165,7 @@ fn of_contexts() {
         HandOverError<u8>: true true true;
         ContextGroup<'static, Local, u8>: true false true;
         Exited<u8, u8, u8>: true true true;
+        Stage: true true true;
         ExitStack<Local>: true false true;
         TaskLocal<Local>: true true true;
         Scoped<Ready<u8>>: true true true;
@@ -170,6 +179,7 @@ fn of_signals_and_mains() {
     check! {
         ShutdownSignals: true true true;
         Source: true true true;
+        SecondSignal: true true true;
         Signal: true true true;
         Run: true true true;
         RunError: true true true;
@@ -198,51 +208,6 @@ fn of_limits() {
         RateLimit: true true true;
         AcquireRate<'static>: true false true;
         InvalidRate: true true true;
-    }
-}
-
-#[cfg(feature = "http")]
-#[test]
-fn of_http() {
-    use untethered::http::{
-        Body, Capabilities, Chunks, Deadline, Engine, EngineBuilder, ErrorKind, HttpError, Phases,
-    };
-    check! {
-        Body: true false true;
-        Capabilities: true true true;
-        Chunks: true false true;
-        Deadline: true true true;
-        Engine: true true true;
-        EngineBuilder: true true true;
-        ErrorKind: true true true;
-        HttpError: true true true;
-        Phases: true true true;
-    }
-}
-
-#[cfg(feature = "http")]
-#[test]
-fn of_the_fan_out() {
-    use untethered::http::{
-        FailFast, FailedFetch, FanOut, FetchAll, FetchAllFuture, FetchError, FetchRequest,
-        FetchResults, FetchStream, Fetched, Progress, Redirected, StatusCheck, Tally, Timeouts,
-    };
-    check! {
-        FanOut: true true true;
-        FetchRequest: true false true;
-        Fetched: true true true;
-        Redirected: true true true;
-        FetchError: true true true;
-        FetchResults<u8>: true true true;
-        FetchAll<'static, PhantomPinned>: true false true;
-        FetchAllFuture<'static, PhantomPinned>: true false true;
-        FetchStream<'static, PhantomPinned>: true false true;
-        FailFast<'static, PhantomPinned>: true false true;
-        FailedFetch<u8>: true true true;
-        Progress: true true true;
-        Tally: true true true;
-        StatusCheck: true true true;
-        Timeouts: true true true;
     }
 }
 

@@ -118,22 +118,47 @@ pub(crate) fn without_must_use(api: &Api<'_>) -> Vec<String> {
         .collect()
 }
 
-/// Types whose traits no row of `text` states: `Queue<Cell>: true true true;`. Where two have one
-/// name, the row says of which module it is.
-pub(crate) fn unnamed_types(api: &Api<'_>, text: &str) -> Vec<String> {
-    let words = words(text);
-    let types: Vec<_> = api.items.iter().filter(|public| is_type(public)).collect();
-    let named = |path: &str| {
-        let alone = types
-            .iter()
-            .filter(|other| name(&other.path) == name(path))
-            .count()
-            == 1;
-        words.contains(name(path)) && (alone || text.contains(path))
-    };
+/// Types whose traits no row of these files states: `Queue<Cell>: true true true;`, under the name
+/// that they bring in.
+pub(crate) fn without_auto_traits(api: &Api<'_>, files: &[String]) -> Vec<String> {
+    let brought: BTreeSet<String> = files.iter().flat_map(|file| brought_in(file)).collect();
+    let text = files.concat();
+    let (words, types) = (
+        words(&text),
+        api.items.iter().filter(|public| is_type(public)),
+    );
     types
-        .iter()
-        .filter(|public| !named(&public.path))
-        .map(|public| public.path.clone())
+        .map(|public| &public.path)
+        .filter(|path| !text.contains(*path))
+        .filter(|path| !(brought.contains(*path) && words.contains(name(path))))
+        .cloned()
+        .collect()
+}
+
+/// What a file and its functions bring in of the crate: `sync::Limit`.
+fn brought_in(source: &str) -> Vec<String> {
+    let file = syn::parse_file(source).expect("a test that compiles");
+    let mut uses = Vec::new();
+    for item in file.items {
+        match item {
+            Item::Use(brought) => uses.push(brought),
+            Item::Fn(function) => uses.extend(function.block.stmts.into_iter().filter_map(
+                |statement| match statement {
+                    syn::Stmt::Item(Item::Use(brought)) => Some(brought),
+                    _ => None,
+                },
+            )),
+            _ => {}
+        }
+    }
+    uses.iter()
+        .flat_map(|brought| tree::imports(&brought.tree))
+        .filter(|import| {
+            import
+                .path
+                .first()
+                .is_some_and(|first| first == "untethered")
+        })
+        .map(|import| import.path[1..].join("::"))
         .collect()
 }

@@ -10,8 +10,8 @@ use untethered::context::{
     TaskLocal,
 };
 use untethered::run::{self, Run, RunError};
-use untethered::runtime::{BoxFuture, NoRuntime, Runtime, Sleep, Unobserved};
-use untethered::signal::{SecondSignal, ShutdownSignals, Signal, Source};
+use untethered::runtime::{BoxFuture, NoRuntime, Runtime, Unobserved};
+use untethered::signal::{self, SecondSignal, ShutdownSignals, Signal, Source};
 use untethered::sim::{Deadlock, Order, Sim, YieldNow};
 use untethered::stream::{
     Collect, CollectOnRuntime, Concurrent, ConcurrentError, FailFast, FromIter, FromStream,
@@ -78,7 +78,6 @@ fn the_probe_tells_yes_from_no() {
 fn of_the_runtime() {
     check! {
         Runtime: true true true;
-        Sleep: true false false;
         Unobserved: true false true;
         NoRuntime: true true true;
     }
@@ -87,10 +86,12 @@ fn of_the_runtime() {
 #[test]
 fn of_time() {
     use untethered::time::{
-        Elapsed, Interval, InvalidPeriod, MissedTicks, MoveOnAfter, NextTick, Overlap, SleepOrStop,
-        Stuck, Tick, TickFailure, Timeout, Timer, TimerBuilder,
+        Backoff, Elapsed, Interval, InvalidPeriod, MissedTicks, MoveOnAfter, NextTick, Overlap,
+        Sleep, SleepOrStop, Stuck, Tick, TickFailure, Timeout, Timer, TimerBuilder,
     };
     check! {
+        Sleep: true false false;
+        Backoff: true true true;
         Timeout<Ready<u8>>: true false false;
         Timeout<Ready<Rc<u8>>>: false false false;
         MoveOnAfter<Ready<u8>>: true false false;
@@ -180,6 +181,7 @@ fn of_signals_and_mains() {
         ShutdownSignals: true true true;
         Source: true true true;
         SecondSignal: true true true;
+        signal::Builder: true true true;
         Signal: true true true;
         Run: true true true;
         RunError: true true true;

@@ -10,7 +10,7 @@ use untethered::context::{
     TaskLocal,
 };
 use untethered::run::{self, Run, RunError};
-use untethered::runtime::{BoxFuture, NoRuntime, Runtime, Unobserved};
+use untethered::runtime::{BoxFuture, Runtime, Unobserved};
 use untethered::signal::{self, SecondSignal, ShutdownSignals, Signal, Source};
 use untethered::sim::{Deadlock, Order, Sim, YieldNow};
 use untethered::stream::{
@@ -28,7 +28,7 @@ use untethered::task::{
 /// Whether a type implements a trait, as a constant.
 macro_rules! implements {
     ($type:ty: $trait:ident) => {{
-        struct Probe<T>(PhantomData<T>);
+        struct Probe<T>(std::marker::PhantomData<T>);
         // Found only if the other, which goes first, does not apply.
         #[allow(dead_code, reason = "not used where the trait is implemented")]
         trait Otherwise {
@@ -79,8 +79,13 @@ fn of_the_runtime() {
     check! {
         Runtime: true true true;
         Unobserved: true false true;
-        NoRuntime: true true true;
     }
+}
+
+#[cfg(feature = "tokio")]
+#[test]
+fn of_a_missing_runtime() {
+    check! { untethered::runtime::NoRuntime: true true true; }
 }
 
 #[test]

@@ -541,3 +541,26 @@ fn random_schedules() {
     }
     sometimes.assert_all();
 }
+
+/// The same for a fuzzer: the first byte chooses the capacity, the others what happens.
+#[test]
+fn any_schedule() {
+    bolero::check!().for_each(|input: &[u8]| {
+        let Some((first, steps)) = input.split_first() else {
+            return;
+        };
+        let capacity = [Some(1), Some(2), Some(3), None][usize::from(first % 4)];
+        let steps: Vec<_> = steps
+            .iter()
+            .map(|byte| MANY[usize::from(*byte) % MANY.len()].1)
+            .collect();
+        let mut choices = input.iter().cycle();
+        let choose = |below| usize::from(*choices.next().unwrap_or(&0)) % below;
+        schedule(
+            capacity,
+            steps.into_iter(),
+            choose,
+            &mut Sometimes::default(),
+        );
+    });
+}

@@ -6,11 +6,12 @@ use std::marker::{PhantomData, PhantomPinned};
 use std::rc::Rc;
 
 use untethered::context::{
-    ContextError, ContextGroup, ExitStack, Exited, HandOver, HandOverError, Scoped, TaskLocal,
+    ContextError, ContextGroup, ExitStack, Exited, HandOver, HandOverError, Scoped, Stage,
+    TaskLocal,
 };
 use untethered::run::{self, Run, RunError};
-use untethered::runtime::{BoxFuture, Runtime, Sleep, Unobserved};
-use untethered::signal::{ShutdownSignals, Signal, Source};
+use untethered::runtime::{BoxFuture, Runtime, Unobserved};
+use untethered::signal::{self, SecondSignal, ShutdownSignals, Signal, Source};
 use untethered::sim::{
     Deadlock, Explore, Explored, Failure, Faults, MayDrop, Order, OutsideWork, ParseScheduleError,
     Schedule, Sim, SimRef, YieldNow,
@@ -30,7 +31,7 @@ use untethered::task::{
 /// Whether a type implements a trait, as a constant.
 macro_rules! implements {
     ($type:ty: $trait:ident) => {{
-        struct Probe<T>(PhantomData<T>);
+        struct Probe<T>(std::marker::PhantomData<T>);
         // Found only if the other, which goes first, does not apply.
         #[allow(dead_code, reason = "not used where the trait is implemented")]
         trait Otherwise {
@@ -60,6 +61,12 @@ macro_rules! check {
     )*};
 }
 
+mod groups;
+#[cfg(feature = "http")]
+mod http;
+#[cfg(feature = "workers")]
+mod workers;
+
 #[test]
 fn the_probe_tells_yes_from_no() {
     check! {
@@ -74,18 +81,25 @@ fn the_probe_tells_yes_from_no() {
 fn of_the_runtime() {
     check! {
         Runtime: true true true;
-        Sleep: true false false;
         Unobserved: true false true;
     }
+}
+
+#[cfg(feature = "tokio")]
+#[test]
+fn of_a_missing_runtime() {
+    check! { untethered::runtime::NoRuntime: true true true; }
 }
 
 #[test]
 fn of_time() {
     use untethered::time::{
-        Elapsed, Interval, InvalidPeriod, MissedTicks, MoveOnAfter, NextTick, Overlap, SleepOrStop,
-        Stuck, Tick, TickFailure, Timeout, Timer, TimerBuilder,
+        Backoff, Elapsed, Interval, InvalidPeriod, MissedTicks, MoveOnAfter, NextTick, Overlap,
+        Sleep, SleepOrStop, Stuck, Tick, TickFailure, Timeout, Timer, TimerBuilder,
     };
     check! {
+        Sleep: true false false;
+        Backoff: true true true;
         Timeout<Ready<u8>>: true false false;
         Timeout<Ready<Rc<u8>>>: false false false;
         MoveOnAfter<Ready<u8>>: true false false;
@@ -160,6 +174,7 @@ fn of_contexts() {
         HandOverError<u8>: true true true;
         ContextGroup<'static, Local, u8>: true false true;
         Exited<u8, u8, u8>: true true true;
+        Stage: true true true;
         ExitStack<Local>: true false true;
         TaskLocal<Local>: true true true;
         Scoped<Ready<u8>>: true true true;
@@ -173,6 +188,8 @@ fn of_signals_and_mains() {
     check! {
         ShutdownSignals: true true true;
         Source: true true true;
+        SecondSignal: true true true;
+        signal::Builder: true true true;
         Signal: true true true;
         Run: true true true;
         RunError: true true true;
@@ -217,57 +234,6 @@ fn of_limits() {
         RateLimit: true true true;
         AcquireRate<'static>: true false true;
         InvalidRate: true true true;
-    }
-}
-
-#[cfg(feature = "http")]
-#[test]
-fn of_http() {
-    use untethered::http::{
-        Body, Capabilities, Chunks, Deadline, Engine, EngineBuilder, ErrorKind, HttpError, Phases,
-    };
-    check! {
-        Body: true false true;
-        Capabilities: true true true;
-        Chunks: true false true;
-        Deadline: true true true;
-        Engine: true true true;
-        EngineBuilder: true true true;
-        ErrorKind: true true true;
-        HttpError: true true true;
-        Phases: true true true;
-    }
-}
-
-#[cfg(feature = "http")]
-#[test]
-fn of_the_fan_out() {
-    use untethered::http::{
-        FailFast, FailedFetch, FanOut, FetchAll, FetchAllFuture, FetchError, FetchRequest,
-        FetchResults, FetchStream, Fetched, Hedge, Progress, Redirected, StatusCheck, Tally,
-        Timeouts,
-    };
-    check! {
-        FanOut: true true true;
-        FetchRequest: true false true;
-        Fetched: true true true;
-        Redirected: true true true;
-        FetchError: true true true;
-        FetchResults<u8>: true true true;
-        FetchAll<'static, PhantomPinned>: true false true;
-        FetchAllFuture<'static, PhantomPinned>: true false true;
-        FetchStream<'static, PhantomPinned>: true false true;
-        FailFast<'static, PhantomPinned>: true false true;
-        FailedFetch<u8>: true true true;
-        Hedge: true true true;
-        Progress: true true true;
-        Tally: true true true;
-        StatusCheck: true true true;
-        Timeouts: true true true;
-    }
-    #[cfg(feature = "cookies")]
-    check! {
-        untethered::http::CookieJar: true true true;
     }
 }
 

@@ -162,6 +162,10 @@ impl<T> fmt::Debug for TaskLocal<T> {
 
 pin_project! {
     /// The future of [`TaskLocal::scope`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it drops the future inside, with the value still set for its destructors.
     #[must_use = "futures do nothing unless awaited"]
     pub struct Scoped<F> {
         // `None` once it is done.

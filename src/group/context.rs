@@ -189,6 +189,11 @@ impl<E> fmt::Debug for Context<E> {
 
 pin_project! {
     /// The future of [`Context::shield`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it drops the future inside: the shield holds off the cancel of the group, not
+    /// whoever owns the task.
     #[must_use = "futures do nothing unless awaited"]
     pub struct Shield<F> {
         // `None` once it is done.
@@ -236,6 +241,11 @@ impl<F> fmt::Debug for Shield<F> {
 }
 
 /// The future of [`Context::cancel`].
+///
+/// # Cancel safety
+///
+/// Dropping it leaves the task to go on, unless it was polled: what was polled once has asked, and
+/// the task goes at its next await.
 #[must_use = "the task goes on until this is awaited"]
 pub struct Quit {
     member: Arc<Member>,

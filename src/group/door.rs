@@ -163,7 +163,7 @@ impl<E: Send + 'static> Door<E> {
     }
 }
 
-/// Why a group did not take a future, which it gives back.
+/// Why a [`Group`](super::Group) did not take a future, which it gives back.
 pub enum TrySpawnError<F> {
     /// The group takes no more.
     Closed(F),

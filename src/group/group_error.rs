@@ -3,7 +3,8 @@ use std::fmt;
 
 use super::failure::{BoxError, Failure, Views};
 
-/// What went wrong in a group, the root cause first.
+/// What went wrong in a group, the root cause first. From [`Group::join`](super::Group::join) or a
+/// [`task_group`](super::task_group()).
 ///
 /// [`source`](Error::source) is the error of the first failure.
 pub struct GroupError<E = BoxError> {

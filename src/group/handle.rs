@@ -219,7 +219,7 @@ impl Wake for Waiter {
     }
 }
 
-/// The future of [`Handle::ended`].
+/// The future of [`Handle::ended`], from a [`Handle`].
 #[must_use = "futures do nothing unless awaited"]
 pub struct Ended(Waiting);
 

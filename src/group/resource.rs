@@ -163,6 +163,10 @@ impl<E: Send + 'static> Resource for Group<E> {
 }
 
 /// The future of [`Resource::shutdown`].
+///
+/// # Cancel safety
+///
+/// Dropping it, once it was polled, leaves the cancel in force.
 #[must_use = "futures do nothing unless awaited"]
 pub struct Shutdown(BoxFuture<'static, Report>);
 

@@ -22,6 +22,11 @@ use crate::task::JoinError;
 /// The tasks belong to the group. Dropping this drops what it holds of their results, and lets
 /// them go on.
 ///
+/// # Cancel safety
+///
+/// [`next`](Self::next) and the stream lose nothing when dropped: a result that was there stays for
+/// the next.
+///
 /// # Examples
 ///
 /// ```
@@ -42,6 +47,7 @@ use crate::task::JoinError;
 /// assert_eq!(sum, 8);
 /// # });
 /// ```
+#[must_use = "results that nobody takes are dropped"]
 pub struct Results<K, T, E = BoxError> {
     door: Door<E>,
     limit: Limit,

@@ -13,7 +13,7 @@ pub(super) fn of<E: Send + 'static>(
     builder.name(name).try_build().map_err(|_| ClosedError(()))
 }
 
-/// The group takes no more.
+/// The [`Group`](super::Group) takes no more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClosedError(());
 

@@ -40,7 +40,7 @@ pub struct TaskInfo {
     pub stats: Option<Stats>,
 }
 
-/// What a task does or waits for.
+/// What a task does or waits for, as the [`Tree`] of its group says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Activity {

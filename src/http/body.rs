@@ -167,6 +167,11 @@ impl fmt::Debug for Body {
 }
 
 /// The pieces of a [`Body`], from [`Body::chunks`]. Trailers are passed over.
+///
+/// # Cancel safety
+///
+/// A piece that was not given yet stays for the next poll. Dropping it before the end closes the
+/// connection, unless the rest is here already.
 #[derive(Debug)]
 #[must_use = "streams do nothing unless polled"]
 pub struct Chunks {

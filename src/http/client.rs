@@ -71,7 +71,7 @@ pub struct Capabilities {
 
 impl Capabilities {
     /// The client reports to the request's [`Phases`](super::Phases).
-    #[must_use]
+    #[must_use = "it gives the changed value back"]
     pub fn with_phases(self) -> Self {
         Self {
             phases: true,
@@ -80,7 +80,7 @@ impl Capabilities {
     }
 
     /// The client ends an exchange at the request's [`Deadline`](super::Deadline), its body included.
-    #[must_use]
+    #[must_use = "it gives the changed value back"]
     pub fn with_deadline(self) -> Self {
         Self {
             deadline: true,
@@ -89,7 +89,7 @@ impl Capabilities {
     }
 
     /// The client asks for coded answers and decodes them: nobody else asks for some.
-    #[must_use]
+    #[must_use = "it gives the changed value back"]
     pub fn with_decoding(self) -> Self {
         Self {
             decoding: true,
@@ -144,6 +144,21 @@ impl<C: Client + ?Sized> Client for Arc<C> {
 }
 
 /// A [`Client`] that answers with what `answer` returns: a test double in one line.
+///
+/// # Examples
+///
+/// ```
+/// # #[cfg(feature = "threads")] futures_lite::future::block_on(async {
+/// use untethered::http::{Body, FanOut, Request, Response, client_fn};
+/// # let rt = untethered::runtime::threads(1);
+///
+/// let echo = client_fn(async |request: Request<Body>| {
+///     Ok(Response::new(Body::from(request.uri().path().to_owned())))
+/// });
+/// let fetched = FanOut::new(&rt, echo).fetch("http://a.test/b").await.unwrap();
+/// assert_eq!(fetched.body(), "/b");
+/// # });
+/// ```
 pub fn client_fn<F, Fut>(answer: F) -> ClientFn<F>
 where
     F: Fn(Request<Body>) -> Fut + Send + Sync,

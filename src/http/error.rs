@@ -48,7 +48,7 @@ pub enum ErrorKind {
     Other,
 }
 
-/// Which limit of time passed.
+/// Which limit of the [`Timeouts`](super::Timeouts) passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TimeoutPhase {
@@ -141,7 +141,7 @@ impl HttpError {
     }
 
     /// Says what exactly was wrong. Put no URL, header or other secret into it.
-    #[must_use]
+    #[must_use = "it gives the changed value back"]
     pub fn with_message(self, message: impl Into<String>) -> Self {
         Self {
             message: Some(message.into()),
@@ -150,7 +150,7 @@ impl HttpError {
     }
 
     /// Keeps what caused it.
-    #[must_use]
+    #[must_use = "it gives the changed value back"]
     pub fn with_source(self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self {
             source: Some(source.into()),
@@ -159,7 +159,7 @@ impl HttpError {
     }
 
     /// Says that the server may have seen the request, so that repeating it is not always safe.
-    #[must_use]
+    #[must_use = "it gives the changed value back"]
     pub fn with_maybe_sent(self) -> Self {
         Self {
             maybe_sent: true,

@@ -71,7 +71,7 @@ impl<S> TowerClient<S> {
     }
 
     /// Says what is kept below: that of the client at the bottom, if all between lets it pass.
-    #[must_use]
+    #[must_use = "it gives the changed value back"]
     pub fn with_capabilities(self, capabilities: Capabilities) -> Self {
         Self {
             capabilities,

@@ -27,7 +27,7 @@ pub struct TryLoad<'a, K, V, E, F> {
     asker: Asker<'a, K, V, E, F>,
 }
 
-/// Why there is no value.
+/// Why there is no value. From [`Memo::try_load`].
 pub enum LoadError<E> {
     /// The memo is closed.
     Closed,

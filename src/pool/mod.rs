@@ -262,7 +262,7 @@ impl fmt::Debug for BlockingPool {
     }
 }
 
-/// Why a pool did not take a closure, which it gives back.
+/// Why a [`BlockingPool`] did not take a closure, which it gives back.
 pub enum TrySpawnError<F> {
     /// The pool takes no more.
     Closed(F),

@@ -43,6 +43,10 @@ pub struct Sender<T> {
 /// Also a [`Stream`], as [`QueueStream`](super::QueueStream) is: once polled as one, it keeps its
 /// place in the line, and what it is given there, until it is polled again or dropped.
 ///
+/// # Cancel safety
+///
+/// Its pops lose nothing when dropped, and neither does the wait for the next of the stream.
+///
 /// # Examples
 ///
 /// ```
@@ -57,6 +61,7 @@ pub struct Sender<T> {
 /// assert!(sender.push(8).await.is_err());
 /// # });
 /// ```
+#[must_use = "dropping the last receiver closes the queue"]
 pub struct Receiver<T> {
     popper: Popper<T>,
 }

@@ -16,6 +16,10 @@ use super::{Closed, Queue};
 /// it is given there, until it is polled again or dropped: drop a stream that is not polled any
 /// more. It is a handle of the queue, as a clone is.
 ///
+/// # Cancel safety
+///
+/// Dropping it gives its place, and an item that it was given there, on to the next who waits.
+///
 /// # Examples
 ///
 /// ```

@@ -37,6 +37,10 @@ use crate::task::{CancellationToken, discard};
 /// does not keep the default from acting. On Windows only one library of a program can have the
 /// console: where that is `ctrlc`, used by somebody else, this one is refused.
 ///
+/// # Cancel safety
+///
+/// The waits for a signal may be dropped: a signal that was not given yet stays for the next.
+///
 /// # Examples
 ///
 /// ```no_run
@@ -52,6 +56,7 @@ use crate::task::{CancellationToken, discard};
 /// # Ok(())
 /// # }
 /// ```
+#[must_use = "dropping it lets the signals end the program again"]
 pub struct ShutdownSignals {
     shared: Arc<Shared>,
     /// `None` once dropped, and from the start where a test sends the signals.

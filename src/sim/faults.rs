@@ -21,13 +21,13 @@ pub struct Faults {
 
 impl Faults {
     /// No fault at all.
-    #[must_use]
+    #[must_use = "it gives the changed value back"]
     pub fn none() -> Self {
         Self::default()
     }
 
     /// Every kind of fault.
-    #[must_use]
+    #[must_use = "it gives the changed value back"]
     pub fn all() -> Self {
         Self::none()
             .spurious_wakes()
@@ -37,7 +37,7 @@ impl Faults {
     }
 
     /// Tasks that wait are woken for no reason, as every runtime may.
-    #[must_use]
+    #[must_use = "it gives the changed value back"]
     pub fn spurious_wakes(self) -> Self {
         Self {
             spurious_wakes: true,
@@ -47,7 +47,7 @@ impl Faults {
 
     /// Tasks that were woken run only after time has moved to the next timer: a thread that the
     /// system has suspended.
-    #[must_use]
+    #[must_use = "it gives the changed value back"]
     pub fn delayed_wakes(self) -> Self {
         Self {
             delayed_wakes: true,
@@ -56,7 +56,7 @@ impl Faults {
     }
 
     /// Spawned tasks and blocking closures are dropped unrun: a runtime that ends.
-    #[must_use]
+    #[must_use = "it gives the changed value back"]
     pub fn refused_spawns(self) -> Self {
         Self {
             refused_spawns: true,
@@ -66,7 +66,7 @@ impl Faults {
 
     /// Time moves by an hour while tasks are ready, and all timers on the way are due at once: a
     /// machine that was put to sleep.
-    #[must_use]
+    #[must_use = "it gives the changed value back"]
     pub fn clock_jumps(self) -> Self {
         Self {
             clock_jumps: true,

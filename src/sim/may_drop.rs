@@ -16,6 +16,10 @@ pin_project! {
     /// [`Sim::may_drop`](super::Sim::may_drop).
     ///
     /// Gives the output, or `None` if the future was dropped.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it drops the future inside.
     #[must_use = "futures do nothing unless awaited"]
     pub struct MayDrop<F> {
         // `None` once it is done or dropped.

@@ -11,6 +11,11 @@ use crate::runtime::Runtime;
 
 pin_project! {
     /// The stream of [`RateLimit::throttle`](super::RateLimit::throttle).
+    ///
+    /// # Cancel safety
+    ///
+    /// An item that was taken from the stream and waits for its start is lost with the drop of
+    /// this, as is its place in the line; while this lives it waits for the next poll.
     #[must_use = "streams do nothing unless polled"]
     pub struct Throttle<S: Stream> {
         #[pin]

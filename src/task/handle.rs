@@ -19,6 +19,11 @@ use crate::runtime::Runtime;
 /// polled. The drop of the handle does not wait for that; [`cancel`](Self::cancel) does.
 /// [`detach`](Self::detach) lets the future go on alone.
 ///
+/// # Cancel safety
+///
+/// Awaiting `&mut task` and dropping that loses nothing. Dropping the task itself cancels it, and
+/// drops an output that was there already.
+///
 /// # Examples
 ///
 /// ```

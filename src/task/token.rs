@@ -311,6 +311,10 @@ pub struct Cancelled<'a> {
 }
 
 /// The future of [`CancellationToken::cancelled_owned`].
+///
+/// # Cancel safety
+///
+/// Dropping it leaves nothing behind in the token.
 #[must_use = "futures do nothing unless awaited"]
 pub struct CancelledOwned {
     waiter: Waiter<Arc<Node>>,
@@ -346,6 +350,10 @@ impl fmt::Debug for CancelledOwned {
 
 pin_project! {
     /// The future of [`CancellationToken::run_until_cancelled`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it drops the future inside.
     #[must_use = "futures do nothing unless awaited"]
     pub struct RunUntilCancelled<'a, F> {
         // `None` once it is done or given up.

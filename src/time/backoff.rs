@@ -20,7 +20,7 @@ use super::jitter;
 /// assert_eq!(delays, [100, 200, 400, 800, 1000, 1000]);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use]
+#[must_use = "a backoff does nothing until it is asked for delays"]
 pub struct Backoff {
     first: Duration,
     most: Duration,

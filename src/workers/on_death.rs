@@ -63,7 +63,7 @@ impl Respawn {
 
     /// How long to wait before a start: 100 ms at first and 10 s at most, if nothing is said. The
     /// waits of a worker grow from death to death, until it has lived for a whole window.
-    #[must_use]
+    #[must_use = "it gives the changed value back"]
     pub fn backoff(self, backoff: Backoff) -> Self {
         Self { backoff, ..self }
     }

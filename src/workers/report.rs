@@ -3,7 +3,7 @@ use std::process::{ExitCode, Termination};
 
 use super::{Exit, StopReason};
 
-/// How far a worker had come.
+/// How far a worker of [`Workers`](super::Workers) had come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Phase {
     /// Not ready yet.
@@ -24,7 +24,7 @@ pub struct Failure {
     pub message: String,
 }
 
-/// How one worker ended.
+/// How one worker of [`Workers`](super::Workers) ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct End {

@@ -157,6 +157,15 @@ impl<V> fmt::Debug for Worker<V> {
 /// The index of the worker that runs here: of this process, or of the thread of a worker.
 ///
 /// `None` in the parent, and on threads that a worker thread started.
+///
+/// # Examples
+///
+/// ```
+/// use untethered::workers::worker_index;
+///
+/// let log = format!("service-{}.log", worker_index().map_or("main".into(), |n| n.to_string()));
+/// assert_eq!(log, "service-main.log");
+/// ```
 pub fn worker_index() -> Option<usize> {
     THREAD.get().or_else(|| PROCESS.get().copied())
 }

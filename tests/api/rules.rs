@@ -23,31 +23,35 @@ pub(crate) fn name(path: &str) -> &str {
     path.rsplit_once("::").map_or(path, |(_, name)| name)
 }
 
-/// What has no example of its own and is in no signature of what has one.
+/// What has no example of its own, is in no signature of what has one, and whose documentation
+/// does not say where else to look: ``[`Handle::ended`](..)``.
 pub(crate) fn without_example(api: &Api<'_>) -> Vec<String> {
     let has_block = |text: &str| text.contains("```");
-    let shown = |public: &Public<'_>| {
-        has_block(&docs(tree::attributes(public.item)))
-            || public
-                .functions()
-                .iter()
-                .any(|function| has_block(&docs(function.attributes)))
-    };
+    let mut shown = BTreeSet::new();
     let mut signatures = String::new();
-    for public in api.items.iter().filter(|public| shown(public)) {
-        for function in public.functions() {
+    for public in &api.items {
+        let functions = public.functions();
+        let own = has_block(&docs(tree::attributes(public.item)));
+        let shows = |function: &Function<'_>| has_block(&docs(function.attributes));
+        for function in functions.iter().filter(|function| own || shows(function)) {
+            shown.insert(name(&function.path).to_owned());
             signatures.push_str(&function.signature.to_token_stream().to_string());
         }
-        if let Item::Enum(_) | Item::Struct(_) = public.item {
+        if own || functions.iter().any(shows) {
+            shown.insert(name(&public.path).to_owned());
             signatures.push_str(&public.item.to_token_stream().to_string());
         }
     }
     let named = words(&signatures);
-    api.items
-        .iter()
-        .filter(|public| !shown(public) && !named.contains(name(&public.path)))
-        .map(|public| public.path.clone())
-        .collect()
+    let unseen = |public: &&Public<'_>| {
+        let own = name(&public.path);
+        let text = docs(tree::attributes(public.item));
+        let links = text.split("[`").skip(1);
+        let mut linked = links.filter_map(|rest| Some(name(rest.split_once("`]")?.0)));
+        !shown.contains(own) && !named.contains(own) && !linked.any(|link| shown.contains(link))
+    };
+    let unseen = api.items.iter().filter(unseen);
+    unseen.map(|public| public.path.clone()).collect()
 }
 
 /// Futures and streams, and functions that wait, of which nobody says what a drop does.
@@ -104,11 +108,15 @@ pub(crate) fn must_use_without_reason(api: &Api<'_>) -> Vec<String> {
     found
 }
 
+/// What does its work whether or not it is awaited.
+const RUNS_ALONE: [&str; 2] = ["group::Handle", "group::ScopeHandle"];
+
 /// Futures and streams one may forget to await without a word from the compiler.
 pub(crate) fn without_must_use(api: &Api<'_>) -> Vec<String> {
     api.items
         .iter()
         .filter(|public| public.implements("Future") || public.implements("Stream"))
+        .filter(|public| !RUNS_ALONE.contains(&&*public.path))
         .filter(|public| {
             !tree::attributes(public.item)
                 .iter()

@@ -7,10 +7,15 @@ use std::task::{Context, Poll};
 use super::place::Place;
 use crate::task::{JoinError, Reason};
 
-/// The result of a task of a [`Scope`](super::Scope).
+/// The result of a task of a [`Scope`](super::Scope), from [`Scope::spawn`](super::Scope::spawn).
 ///
 /// As a [`Handle`](crate::group::Handle): awaiting it gives the output or a [`JoinError`], and
 /// dropping it cancels nothing. A panic that nobody reads goes on in the task that polls the scope.
+///
+/// # Cancel safety
+///
+/// Awaiting `&mut handle` and dropping that loses nothing. Dropping the handle drops the result,
+/// once there is one.
 pub struct ScopeHandle<T> {
     place: Arc<Place<T>>,
     /// Whether the place may know whom to wake.

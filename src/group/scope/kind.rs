@@ -7,11 +7,11 @@ use super::task::Work;
 /// Whether the tasks of a scope have to be `Send`.
 pub trait Kind: Boxes {}
 
-/// Tasks that are `Send`, which makes the scope `Send`.
+/// Tasks that are `Send`, which makes the scope `Send`: those of [`scope`](super::scope()).
 #[derive(Debug)]
 pub enum Sendable {}
 
-/// Tasks that need not be `Send`.
+/// Tasks that need not be `Send`: those of [`scope_local`](super::scope_local()).
 #[derive(Debug)]
 pub enum Local {}
 

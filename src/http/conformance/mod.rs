@@ -206,6 +206,10 @@ impl<'a> Conformance<'a> {
     }
 
     /// Runs all cases, one after the other.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the returned future ends the case under way; servers go with it.
     pub async fn run(&self) -> Report {
         let mut rows = Vec::with_capacity(CASES.len());
         for name in Self::cases() {
@@ -215,6 +219,10 @@ impl<'a> Conformance<'a> {
     }
 
     /// Runs one case.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`run`](Self::run).
     ///
     /// # Panics
     ///

@@ -23,7 +23,7 @@ use crate::sync::Limit;
 /// let limit = Adaptive::up_to(64).at_least(2).start_at(8);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use]
+#[must_use = "a limit does nothing until it is given to a fan-out"]
 pub struct Adaptive {
     least: NonZeroUsize,
     start: NonZeroUsize,

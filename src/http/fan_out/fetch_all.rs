@@ -33,6 +33,21 @@ impl<'a, K> FetchAll<'a, K> {
     /// Awaiting it gives the answers in the order of the input, or a [`FailedFetch`]; requests
     /// that are under way by then are dropped before it is returned. A status is a failure only
     /// where a [`StatusCheck`](super::StatusCheck) says so.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[cfg(feature = "threads")] futures_lite::future::block_on(async {
+    /// use untethered::http::{Body, FanOut, Request, Response, client_fn};
+    /// # let rt = untethered::runtime::threads(1);
+    ///
+    /// let client = client_fn(async |_: Request<Body>| Ok(Response::new(Body::empty())));
+    /// let fan_out = FanOut::new(&rt, client);
+    /// let urls = ["http://a.test/", "ftp://b.test/", "http://c.test/"];
+    /// let failed = fan_out.fetch_all(urls).fail_fast().await.unwrap_err();
+    /// assert_eq!(*failed.key(), "ftp://b.test/");
+    /// # });
+    /// ```
     pub fn fail_fast(self) -> FailFast<'a, K> {
         FailFast {
             run: Some(self.run),
@@ -65,6 +80,10 @@ impl<K> fmt::Debug for FetchAll<'_, K> {
 /// is room. Requests make progress while the stream is polled: whoever waits for something slow
 /// between two results lets them wait too, and their limits of time go on. Dropping it drops what
 /// is under way, and closes its connections.
+///
+/// # Cancel safety
+///
+/// A result that was not given yet stays for the next poll.
 #[must_use = "streams do nothing unless polled"]
 pub struct FetchStream<'a, K> {
     run: Run<'a, K>,
@@ -101,6 +120,12 @@ impl<K> fmt::Debug for FetchStream<'_, K> {
 }
 
 /// The future of [`FetchAll`].
+///
+/// # Cancel safety
+///
+/// Dropping it drops all requests under way, closes their connections, and loses the results so
+/// far: take [`stream`](FetchAll::stream), or stop by a [token](super::FanOut::cancel_on), to keep
+/// them.
 #[must_use = "futures do nothing unless awaited"]
 pub struct FetchAllFuture<'a, K> {
     run: Run<'a, K>,
@@ -128,6 +153,11 @@ impl<K> fmt::Debug for FetchAllFuture<'_, K> {
 }
 
 /// The future of [`FetchAll::fail_fast`].
+///
+/// # Cancel safety
+///
+/// Dropping it drops all requests under way, closes their connections, and loses the results so
+/// far.
 #[must_use = "futures do nothing unless awaited"]
 pub struct FailFast<'a, K> {
     /// `None` once it is over.

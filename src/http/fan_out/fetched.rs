@@ -92,7 +92,8 @@ impl fmt::Debug for Fetched {
     }
 }
 
-/// A redirect that was followed. From [`Fetched::history`].
+/// A redirect that was followed on the way to what [`FanOut::fetch`](super::FanOut::fetch) gives.
+/// From [`Fetched::history`].
 #[derive(Clone)]
 pub struct Redirected {
     pub(super) status: StatusCode,

@@ -61,7 +61,7 @@ use crate::primitives::Mutex;
 /// # }
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use]
+#[must_use = "hedging does nothing until it is given to a fan-out"]
 pub struct Hedge {
     delay: Delay,
     percent: NonZeroUsize,

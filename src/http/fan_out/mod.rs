@@ -116,7 +116,7 @@ const DEFAULT_REDIRECTS: NonZeroUsize = NonZeroUsize::new(10).unwrap();
 /// # });
 /// ```
 #[derive(Clone)]
-#[must_use]
+#[must_use = "a session does nothing until it is asked to fetch"]
 pub struct FanOut {
     session: Arc<Session>,
 }

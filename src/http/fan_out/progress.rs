@@ -75,7 +75,7 @@ impl Progress {
     }
 
     /// Also writes where standard error is not a terminal.
-    #[must_use]
+    #[must_use = "it gives the changed value back"]
     pub fn always(self) -> Self {
         match self.0 {
             Output::Line { .. } => Self(Output::Line { always: true }),

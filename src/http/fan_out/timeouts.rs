@@ -25,7 +25,7 @@ use crate::http::{Capabilities, ErrorKind, HttpError};
 /// assert_eq!(request.or(session), Timeouts::total(Duration::from_secs(10)).no_idle());
 /// ```
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
-#[must_use]
+#[must_use = "timeouts do nothing until they are given to a fan-out or a request"]
 pub struct Timeouts {
     total: Setting,
     connect: Setting,

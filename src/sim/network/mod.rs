@@ -134,7 +134,7 @@ impl Network {
     ///
     /// It is called once for each request that arrives, with its whole body, at the moment when it
     /// arrives. It returns what becomes a [`Reply`]: one, a text, a status, a [`Response`].
-    #[must_use]
+    #[must_use = "it gives the changed value back"]
     pub fn serve<R: Into<Reply>>(
         self,
         host: impl Into<String>,
@@ -151,7 +151,7 @@ impl Network {
     ///
     /// If the range is empty.
     #[track_caller]
-    #[must_use]
+    #[must_use = "it gives the changed value back"]
     pub fn latency(self, range: RangeInclusive<Duration>) -> Self {
         assert!(!range.is_empty(), "a range of latencies is not empty");
         self.with(|setup| setup.latency = range)
@@ -167,7 +167,7 @@ impl Network {
     /// If `share` is not between nought and one, or more than one together with
     /// [`resets`](Self::resets).
     #[track_caller]
-    #[must_use]
+    #[must_use = "it gives the changed value back"]
     pub fn loss(self, share: f64) -> Self {
         assert_share(share, self.setup.resets);
         self.with(|setup| setup.loss = share)
@@ -183,14 +183,14 @@ impl Network {
     /// If `share` is not between nought and one, or more than one together with
     /// [`loss`](Self::loss).
     #[track_caller]
-    #[must_use]
+    #[must_use = "it gives the changed value back"]
     pub fn resets(self, share: f64) -> Self {
         assert_share(share, self.setup.loss);
         self.with(|setup| setup.resets = share)
     }
 
     /// The seed of what is drawn: nought by default.
-    #[must_use]
+    #[must_use = "it gives the changed value back"]
     pub fn seed(self, seed: u64) -> Self {
         self.state.lock().random = Random::new(seed);
         self

@@ -84,7 +84,7 @@ impl Reply {
     ///
     /// If there is no such header name or value.
     #[track_caller]
-    #[must_use]
+    #[must_use = "it gives the changed value back"]
     pub fn header(mut self, name: &str, value: &str) -> Self {
         let name = HeaderName::try_from(name);
         let Ok(name) = name else {
@@ -98,7 +98,7 @@ impl Reply {
     }
 
     /// So long after the request has arrived: at once by default.
-    #[must_use]
+    #[must_use = "it gives the changed value back"]
     pub fn after(self, delay: Duration) -> Self {
         Self {
             after: delay,
@@ -112,7 +112,7 @@ impl Reply {
     ///
     /// If `piece` is nought.
     #[track_caller]
-    #[must_use]
+    #[must_use = "it gives the changed value back"]
     pub fn pace(self, piece: usize, every: Duration) -> Self {
         let Some(piece) = NonZeroUsize::new(piece) else {
             panic!("a body in pieces of no byte never ends");
@@ -124,7 +124,7 @@ impl Reply {
     }
 
     /// The connection is closed after so many bytes of the body, if it has more.
-    #[must_use]
+    #[must_use = "it gives the changed value back"]
     pub fn cut(self, bytes: usize) -> Self {
         Self {
             cut: Some(bytes),

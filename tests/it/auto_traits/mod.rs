@@ -61,6 +61,8 @@ macro_rules! check {
     )*};
 }
 
+#[cfg(feature = "conformance")]
+mod conformance;
 mod groups;
 #[cfg(feature = "http")]
 mod http;

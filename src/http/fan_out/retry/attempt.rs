@@ -4,7 +4,7 @@ use http::StatusCode;
 
 use crate::http::{ErrorKind, HttpError};
 
-/// An attempt that was followed by another one, or was beside it.
+/// An attempt that was followed by another one ([`Retry`](crate::http::Retry)), or was beside it.
 ///
 /// From [`Fetched::earlier_attempts`](crate::http::Fetched::earlier_attempts) and
 /// [`FetchError::earlier_attempts`](crate::http::FetchError::earlier_attempts).

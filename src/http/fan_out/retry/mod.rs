@@ -54,7 +54,7 @@ use crate::time::Backoff;
 /// # }
 /// ```
 #[derive(Debug, Clone)]
-#[must_use]
+#[must_use = "a policy does nothing until it is given to a fan-out"]
 pub struct Retry {
     attempts: NonZeroUsize,
     backoff: Backoff,

@@ -1,0 +1,13 @@
+use untethered::http::conformance::{Conformance, Peer, Received, Report, Server, Verdict};
+
+#[test]
+fn of_the_conformance_suite() {
+    check! {
+        Conformance: true true true;
+        Peer: true true true;
+        Received: true true true;
+        Report: true true true;
+        Server: true true true;
+        Verdict: true true true;
+    }
+}

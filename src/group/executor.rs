@@ -1,9 +1,9 @@
 //! The executor of a group: a few tasks of the runtime, the drivers, poll its children.
 //!
 //! There is one driver at first, and one more, up to the parallelism of the runtime, whenever
-//! more is ready than those at work can take at once. Of those that find nothing to do one stays
-//! parked for as long as a child lives, so that the end of the runtime is noticed, and the others
-//! end.
+//! more is ready than those at work can take at once. One that finds nothing to do ends, but for
+//! the last, which stays parked for as long as a child lives, so that the end of the runtime is
+//! noticed.
 
 use std::sync::Arc;
 use std::task::Context;
@@ -133,7 +133,7 @@ impl<J: Job> Executor<J> {
     }
 
     /// Gets one more driver to look, unless all are at work or one is on its way.
-    fn call(&self, owner: impl FnOnce() -> Arc<dyn Drives>, from_driver: bool) {
+    fn call(&self, driven: impl FnOnce() -> Arc<dyn Drives>, from_driver: bool) {
         let mut word = self.word.load(Ordering::SeqCst);
         loop {
             if word & (CALLING | DEAD) != 0 {
@@ -161,7 +161,7 @@ impl<J: Job> Executor<J> {
                     break;
                 }
                 Ok(_) => {
-                    self.runtime().spawn_driver(Driver::new(owner(), index));
+                    self.runtime().spawn_driver(Driver::new(driven(), index));
                     break;
                 }
             }
@@ -195,12 +195,12 @@ impl<J: Job> Executor<J> {
     }
 
     /// The next job for driver `index`. Calls a helper if it leaves something behind.
-    pub(super) fn take(&self, owner: &Arc<dyn Drives>, index: usize, turn: &mut u32) -> Option<J> {
+    pub(super) fn take(&self, driven: &Arc<dyn Drives>, index: usize, turn: &mut u32) -> Option<J> {
         *turn = turn.wrapping_add(1);
         let (job, more) = self.queues.take(index, *turn)?;
         // A driver that is called already has not looked yet.
         if more && self.word.load(Ordering::SeqCst) & CALLING == 0 {
-            self.call(|| owner.clone(), true);
+            self.call(|| driven.clone(), true);
         }
         Some(job)
     }
@@ -214,7 +214,8 @@ impl<J: Job> Executor<J> {
         cx: &Context<'_>,
     ) -> Rest {
         // As long as a child lives one driver stays: the last.
-        if self.leave(index, Leave::UnlessLast) {
+        let others = self.word.load(Ordering::SeqCst) & PRESENT & !present(index);
+        if others != 0 && self.leave(index, Leave::UnlessLast) {
             return self.ended(driven);
         }
         let waker = cx.waker().clone();

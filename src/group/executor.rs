@@ -197,7 +197,11 @@ impl<J: Job> Executor<J> {
     /// The next job for driver `index`. Calls a helper if it leaves something behind.
     pub(super) fn take(&self, driven: &Arc<dyn Drives>, index: usize, turn: &mut u32) -> Option<J> {
         *turn = turn.wrapping_add(1);
-        let (job, more) = self.queues.take(index, *turn)?;
+        let (job, more) = match self.queues.take(index, *turn) {
+            Some(taken) => taken,
+            None if !self.has_others(index) => return None,
+            None => self.queues.rob_another(index)?,
+        };
         // A driver that is called already has not looked yet.
         if more && self.word.load(Ordering::SeqCst) & CALLING == 0 {
             self.call(|| driven.clone(), true);
@@ -214,8 +218,7 @@ impl<J: Job> Executor<J> {
         cx: &Context<'_>,
     ) -> Rest {
         // As long as a child lives one driver stays: the last.
-        let others = self.word.load(Ordering::SeqCst) & PRESENT & !present(index);
-        if others != 0 && self.leave(index, Leave::UnlessLast) {
+        if self.has_others(index) && self.leave(index, Leave::UnlessLast) {
             return self.ended(driven);
         }
         let waker = cx.waker().clone();
@@ -232,6 +235,11 @@ impl<J: Job> Executor<J> {
         }
         self.leave(index, Leave::Always);
         self.ended(driven)
+    }
+
+    /// Whether there are drivers but for `index`.
+    fn has_others(&self, index: usize) -> bool {
+        self.word.load(Ordering::SeqCst) & PRESENT & !present(index) != 0
     }
 
     fn ended(&self, driven: &Arc<dyn Drives>) -> Rest {

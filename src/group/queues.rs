@@ -73,7 +73,8 @@ impl<J> Queues<J> {
         ready(&self.outside) + ready(&self.place(index).queue) > 1
     }
 
-    /// The next job for driver `index`, and whether it leaves more behind. `turn` counts them.
+    /// The next job for driver `index` that no other driver has, and whether it leaves more behind.
+    /// `turn` counts them.
     #[inline]
     pub(super) fn take(&self, index: usize, turn: u32) -> Option<(J, bool)> {
         if turn % OUTSIDE_EVERY == 0 {
@@ -94,10 +95,7 @@ impl<J> Queues<J> {
             self.fetch_outside(own);
             return own.pop(&self.runtime);
         }
-        match self.outside.pop(&self.runtime) {
-            Some(taken) => Some(taken),
-            None => self.rob_another(index, own),
-        }
+        self.outside.pop(&self.runtime)
     }
 
     /// Moves all that came from outside to the queue `own`, where others can take from it.
@@ -120,9 +118,9 @@ impl<J> Queues<J> {
         own.note(&own_jobs);
     }
 
-    /// Takes half of what another driver has queued: the first to be run, the others to the queue
-    /// `own`; says whether there are others.
-    fn rob_another(&self, index: usize, own: &Queue<J>) -> Option<(J, bool)> {
+    /// Takes half of what another driver has queued for driver `index`: the first to be run, the
+    /// others to its queue; says whether there are others.
+    pub(super) fn rob_another(&self, index: usize) -> Option<(J, bool)> {
         for (other, queue) in self.iter().skip(1).enumerate() {
             if other == index || queue.is_empty_hint() {
                 continue;
@@ -137,6 +135,7 @@ impl<J> Queues<J> {
             drop(jobs);
             let more = !others.is_empty();
             if more {
+                let own = &self.place(index).queue;
                 let mut jobs = own.jobs.lock();
                 jobs.extend(others);
                 own.note(&jobs);

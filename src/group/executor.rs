@@ -1,17 +1,15 @@
 //! The executor of a group: a few tasks of the runtime, the drivers, poll its children.
 //!
 //! There is one driver at first, and one more, up to the parallelism of the runtime, whenever
-//! more is ready than those at work can take at once. Of those that find nothing to do one stays
-//! parked for as long as a child lives, so that the end of the runtime is noticed, and the others
-//! end.
+//! more is ready than those at work can take at once. One that finds nothing to do ends, but for
+//! the last, which stays parked for as long as a child lives, so that the end of the runtime is
+//! noticed.
 
-use std::collections::VecDeque;
-use std::mem;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::task::Context;
 
 use super::driver::polling_here;
-use super::queue::{Place, Queue};
+use super::queues::Queues;
 use crate::primitives::atomic::{AtomicUsize, Ordering, fence};
 use crate::runtime::{Driver, Drives, Runtime};
 use crate::task::{catch, catch_drop};
@@ -39,20 +37,11 @@ pub(super) trait Owner: Send + Sync + 'static {
     fn runtime_gone(self: &Arc<Self>);
 }
 
-/// The queues of what is ready, and who takes from them.
+/// What is ready, and who is there to run it.
 pub(super) struct Executor<J> {
-    runtime: Runtime,
+    queues: Queues<J>,
     /// `CALLING`, `DEAD`, `CLEARING`, and for each driver whether it exists and whether it is parked.
     word: AtomicUsize,
-    /// What was made ready elsewhere than in a driver.
-    outside: Queue<J>,
-    /// The places of the first drivers. Few groups need others.
-    first: [Place<J>; FIRST],
-    others: OnceLock<Box<[Place<J>]>>,
-    /// How many drivers there may be. `None`: as many as the runtime says.
-    most: Option<usize>,
-    /// Whether the runtime chooses which child runs next, and reports on them.
-    watched: bool,
 }
 
 /// A driver was called and has not begun to look yet.
@@ -62,7 +51,7 @@ const DEAD: usize = 1 << (usize::BITS - 2);
 /// Somebody drops what a dead runtime does not run.
 const CLEARING: usize = 1 << (usize::BITS - 3);
 /// How many drivers the word has room for.
-const MOST: usize = ((usize::BITS - 3) / 2) as usize;
+pub(super) const MOST: usize = ((usize::BITS - 3) / 2) as usize;
 /// The bits of those that exist.
 const PRESENT: usize = (1 << MOST) - 1;
 
@@ -74,35 +63,21 @@ const fn parked(index: usize) -> usize {
     1 << (MOST + index)
 }
 
-/// How many drivers have their places inside.
-const FIRST: usize = 2;
-
-/// Every so often what was woken from outside goes first, or children that keep each other busy
-/// would starve it.
-const OUTSIDE_EVERY: u32 = 32;
-/// How many jobs one driver takes from another at most.
-const LOOT: usize = 32;
-
 impl<J: Job> Executor<J> {
     /// At most `most` drivers; by default as many as the runtime runs at once.
     pub(super) fn new(runtime: Runtime, most: Option<usize>) -> Self {
         Self {
-            watched: runtime.watches_groups(),
-            runtime,
+            queues: Queues::new(runtime, most),
             word: AtomicUsize::new(0),
-            outside: Queue::new(),
-            first: std::array::from_fn(|_| Place::new()),
-            others: OnceLock::new(),
-            most,
         }
     }
 
     pub(super) fn runtime(&self) -> &Runtime {
-        &self.runtime
+        &self.queues.runtime
     }
 
     pub(super) fn is_watched(&self) -> bool {
-        self.watched
+        self.queues.watched
     }
 
     /// Makes `job` ready to run. `again` is one that woke itself while it was polled.
@@ -110,8 +85,8 @@ impl<J: Job> Executor<J> {
         let polled = polling_here();
         let here = polled.filter(|(executor, _)| *executor == self.address());
         match here {
-            Some((_, index)) => self.place(index).queue.push(job),
-            None => self.outside.push(job),
+            Some((_, index)) => self.queues.place(index).queue.push(job),
+            None => self.queues.outside.push(job),
         }
         // With the fence in `has_work`: either a driver that parks or ends sees the job, or we see
         // what it wrote to the word.
@@ -143,46 +118,22 @@ impl<J: Job> Executor<J> {
     /// synchronises.
     #[cfg(all(test, untethered_loom))]
     pub(super) fn grow(&self) {
-        self.place(self.most() - 1);
+        self.queues.place(self.queues.most() - 1);
     }
 
     pub(super) fn address(&self) -> usize {
         std::ptr::from_ref(self).cast::<()>() as usize
     }
 
-    fn most(&self) -> usize {
-        self.most
-            .unwrap_or_else(|| self.runtime.most_drivers().min(MOST))
-    }
-
-    #[inline]
-    fn place(&self, index: usize) -> &Place<J> {
-        match self.first.get(index) {
-            Some(place) => place,
-            None => {
-                let others = self
-                    .others
-                    .get_or_init(|| (FIRST..self.most()).map(|_| Place::new()).collect());
-                &others[index - FIRST]
-            }
-        }
-    }
-
-    fn queues(&self) -> impl Iterator<Item = &Queue<J>> {
-        let others = self.others.get().map_or(&[][..], |others| others);
-        let places = self.first.iter().chain(others);
-        std::iter::once(&self.outside).chain(places.map(|place| &place.queue))
-    }
-
     /// Whether anything is queued. Whoever pushes what this does not see, sees what we wrote to
     /// the word before it.
     fn has_work(&self) -> bool {
         fence(Ordering::SeqCst);
-        self.queues().any(|queue| !queue.is_empty_hint())
+        self.queues.iter().any(|queue| !queue.is_empty_hint())
     }
 
     /// Gets one more driver to look, unless all are at work or one is on its way.
-    fn call(&self, owner: impl FnOnce() -> Arc<dyn Drives>, from_driver: bool) {
+    fn call(&self, driven: impl FnOnce() -> Arc<dyn Drives>, from_driver: bool) {
         let mut word = self.word.load(Ordering::SeqCst);
         loop {
             if word & (CALLING | DEAD) != 0 {
@@ -195,7 +146,7 @@ impl<J: Job> Executor<J> {
             } else {
                 let index = (!word & PRESENT).trailing_zeros() as usize;
                 // One driver is always allowed, so only a second asks how many may be.
-                if index > 0 && index >= self.most() {
+                if index > 0 && index >= self.queues.most() {
                     return;
                 }
                 (word | present(index) | CALLING, index)
@@ -210,13 +161,13 @@ impl<J: Job> Executor<J> {
                     break;
                 }
                 Ok(_) => {
-                    self.runtime.spawn_driver(Driver::new(owner(), index));
+                    self.runtime().spawn_driver(Driver::new(driven(), index));
                     break;
                 }
             }
         }
         if from_driver {
-            self.runtime.bump();
+            self.runtime().bump();
         }
     }
 
@@ -225,11 +176,10 @@ impl<J: Job> Executor<J> {
     /// a scheduler that keeps the task woken last for this thread runs the helper here, and others
     /// can take the driver itself. That saves the bump.
     pub(super) fn call_second(&self, driven: &Arc<dyn Drives>, index: usize) -> bool {
-        let ready = |queue: &Queue<J>| queue.len.load(Ordering::Relaxed);
-        if ready(&self.outside) + ready(&self.place(index).queue) < 2
+        if !self.queues.has_two(index)
             || self.word.load(Ordering::SeqCst) & (PRESENT | CALLING) != present(index)
-            || self.most() == 1
-            || !self.runtime.keeps_woken_last()
+            || self.queues.most() == 1
+            || !self.runtime().keeps_woken_last()
         {
             return false;
         }
@@ -238,103 +188,25 @@ impl<J: Job> Executor<J> {
     }
 
     fn wake(&self, index: usize) {
-        let waker = self.place(index).waker.lock().take();
+        let waker = self.queues.place(index).waker.lock().take();
         if let Some(waker) = waker {
             catch(|| waker.wake()).ok();
         }
     }
 
-    /// The next job for driver `index`.
-    pub(super) fn take(&self, owner: &Arc<dyn Drives>, index: usize, turn: &mut u32) -> Option<J> {
+    /// The next job for driver `index`. Calls a helper if it leaves something behind.
+    pub(super) fn take(&self, driven: &Arc<dyn Drives>, index: usize, turn: &mut u32) -> Option<J> {
         *turn = turn.wrapping_add(1);
-        if *turn % OUTSIDE_EVERY == 0 {
-            if let Some((job, more)) = self.outside.pop(&self.runtime) {
-                self.share(owner, more);
-                return Some(job);
-            }
-        }
-        let own = &self.place(index).queue;
-        if self.watched {
-            // So that the choice is among all that are ready.
-            self.fetch_outside(own);
-        }
-        if let Some((job, more)) = own.pop(&self.runtime) {
-            self.share(owner, more);
-            return Some(job);
-        }
-        // A single one need not go through our queue.
-        if self.outside.len.load(Ordering::Relaxed) > 1 {
-            self.fetch_outside(own);
-        } else if let Some((job, more)) = self.outside.pop(&self.runtime) {
-            self.share(owner, more);
-            return Some(job);
-        } else {
-            let (job, more) = self.rob_another(index, own)?;
-            self.share(owner, more);
-            return Some(job);
-        }
-        let (job, more) = own.pop(&self.runtime)?;
-        self.share(owner, more);
-        Some(job)
-    }
-
-    /// Calls a helper if something was left behind.
-    #[inline]
-    fn share(&self, owner: &Arc<dyn Drives>, more: bool) {
+        let (job, more) = match self.queues.take(index, *turn) {
+            Some(taken) => taken,
+            None if !self.has_others(index) => return None,
+            None => self.queues.rob_another(index)?,
+        };
         // A driver that is called already has not looked yet.
         if more && self.word.load(Ordering::SeqCst) & CALLING == 0 {
-            self.call(|| owner.clone(), true);
+            self.call(|| driven.clone(), true);
         }
-    }
-
-    /// Moves all that came from outside to the queue `own`, where others can take from it.
-    fn fetch_outside(&self, own: &Queue<J>) {
-        if self.outside.is_empty_hint() {
-            return;
-        }
-        let mut jobs = self.outside.jobs.lock();
-        if jobs.is_empty() {
-            return;
-        }
-        // Always in this order. The two storages change places, so that neither is lost.
-        let mut own_jobs = own.jobs.lock();
-        if own_jobs.is_empty() {
-            mem::swap(&mut *jobs, &mut *own_jobs);
-        } else {
-            own_jobs.append(&mut jobs);
-        }
-        self.outside.note(&jobs);
-        own.note(&own_jobs);
-    }
-
-    /// Takes half of what another driver has queued: the first to be run, the others to the queue
-    /// `own`; says whether there are others.
-    fn rob_another(&self, index: usize, own: &Queue<J>) -> Option<(J, bool)> {
-        // As long as there is one driver only, there is nobody to rob.
-        if self.word.load(Ordering::SeqCst) & PRESENT == present(index) {
-            return None;
-        }
-        for (other, queue) in self.queues().skip(1).enumerate() {
-            if other == index || queue.is_empty_hint() {
-                continue;
-            }
-            let mut jobs = queue.jobs.lock();
-            let count = jobs.len().div_ceil(2).min(LOOT);
-            let Some(first) = jobs.pop_front() else {
-                continue;
-            };
-            let others: VecDeque<J> = jobs.drain(..count - 1).collect();
-            queue.note(&jobs);
-            drop(jobs);
-            let more = !others.is_empty();
-            if more {
-                let mut jobs = own.jobs.lock();
-                jobs.extend(others);
-                own.note(&jobs);
-            }
-            return Some((first, more));
-        }
-        None
+        Some(job)
     }
 
     /// Driver `index` has nothing to do: parks it or ends it, unless something came meanwhile.
@@ -346,11 +218,11 @@ impl<J: Job> Executor<J> {
         cx: &Context<'_>,
     ) -> Rest {
         // As long as a child lives one driver stays: the last.
-        if self.leave(index, Leave::UnlessLast) {
+        if self.has_others(index) && self.leave(index, Leave::UnlessLast) {
             return self.ended(driven);
         }
         let waker = cx.waker().clone();
-        let old = self.place(index).waker.lock().replace(waker);
+        let old = self.queues.place(index).waker.lock().replace(waker);
         catch_drop(old).ok();
         self.word.fetch_or(parked(index), Ordering::SeqCst);
         if self.has_work() {
@@ -363,6 +235,11 @@ impl<J: Job> Executor<J> {
         }
         self.leave(index, Leave::Always);
         self.ended(driven)
+    }
+
+    /// Whether there are drivers but for `index`.
+    fn has_others(&self, index: usize) -> bool {
+        self.word.load(Ordering::SeqCst) & PRESENT & !present(index) != 0
     }
 
     fn ended(&self, driven: &Arc<dyn Drives>) -> Rest {
@@ -389,7 +266,7 @@ impl<J: Job> Executor<J> {
     fn leave(&self, index: usize, when: Leave) -> bool {
         let mut word = self.word.load(Ordering::SeqCst);
         // A new driver in this place stores its waker after we have left it.
-        let waker = self.place(index).waker.lock().take();
+        let waker = self.queues.place(index).waker.lock().take();
         let left = loop {
             if when == Leave::UnlessLast && word & PRESENT == present(index) {
                 break false;
@@ -409,15 +286,7 @@ impl<J: Job> Executor<J> {
 
     /// The runtime dropped a driver that it had polled: its jobs go to another.
     pub(super) fn abandoned(&self, owner: &Arc<impl Owner<Job = J>>, index: usize) {
-        let own = &self.place(index).queue;
-        let mut own_jobs = own.jobs.lock();
-        let jobs = mem::take(&mut *own_jobs);
-        own.note(&own_jobs);
-        drop(own_jobs);
-        let mut outside = self.outside.jobs.lock();
-        outside.extend(jobs);
-        self.outside.note(&outside);
-        drop(outside);
+        self.queues.give_up(index);
         self.leave(index, Leave::Always);
         if owner.has_children() || self.has_work() {
             self.call(|| owner.clone(), false);
@@ -440,7 +309,7 @@ impl<J: Job> Executor<J> {
     /// dropped after it, not inside it: there is no saying how long such a chain is.
     fn clear(&self) {
         while self.word.fetch_or(CLEARING, Ordering::SeqCst) & CLEARING == 0 {
-            for queue in self.queues() {
+            for queue in self.queues.iter() {
                 while let Some(job) = queue.pop_first() {
                     catch_drop(job).ok();
                 }

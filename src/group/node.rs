@@ -1,17 +1,16 @@
 //! What a group is inside: its children, its place in the tree, and its states.
 
-use std::panic::Location;
 use std::sync::{Arc, OnceLock, Weak};
-use std::task::Waker;
 use std::time::Duration;
 
 use async_task::Runnable;
 use slab::Slab;
 
+use super::children::Child;
 use super::executor::{Executor, Job, Owner};
 use super::failures::Kept;
 use super::hook::Hook;
-use super::label::{ChildId, End, Label, Name, Stop, Who};
+use super::label::{Name, Who};
 use super::member::Member;
 use super::polled::polled_here;
 use super::report::Tally;
@@ -21,8 +20,8 @@ use super::watch::Watch;
 use crate::primitives::SpinLock;
 use crate::primitives::atomic::{AtomicUsize, Ordering};
 use crate::runtime::Runtime;
-use crate::sync::{Limit, WaitList, wake_all};
-use crate::task::{CancellationToken, Reason, Task, discard};
+use crate::sync::{Limit, WaitList};
+use crate::task::{CancellationToken, Reason, Task};
 
 /// A child that is ready to be polled.
 pub(super) struct Ready(pub(super) Runnable);
@@ -35,7 +34,7 @@ impl Job for Ready {
 
 pub(super) struct Node {
     /// `CLOSING`, `CANCELLED`.. Written under the lock of `state`, read by every poll of a child.
-    flags: AtomicUsize,
+    pub(super) flags: AtomicUsize,
     runs_on: RunsOn,
     pub(super) setup: Setup,
     pub(super) parent: Option<Parent>,
@@ -92,25 +91,6 @@ pub(super) struct State {
     /// Cancels the group at its deadline.
     pub(super) deadline: Option<Task<()>>,
     pub(super) kept: Kept,
-}
-
-pub(super) struct Child {
-    number: u64,
-    /// `None` once it was taken to wake the child for good.
-    pub(super) waker: Option<Waker>,
-    spawned_at: &'static Location<'static>,
-    /// Also has the name, where there is one.
-    pub(super) member: Option<Arc<Member>>,
-    pub(super) watch: Option<Arc<Watch>>,
-    asked: Option<Box<Asked>>,
-}
-
-/// What somebody asked of one child alone. Few have it: a child without is half as big.
-#[derive(Default)]
-pub(super) struct Asked {
-    stop: Option<Stop>,
-    /// Cancelled when the child has left the list.
-    pub(super) ended: Option<CancellationToken>,
 }
 
 /// Takes nothing more from outside.
@@ -300,167 +280,6 @@ impl Node {
         token
     }
 
-    fn admits(&self, state: &State, who: Who) -> bool {
-        let flags = self.flags();
-        let closing = flags & CLOSING != 0;
-        match who {
-            Who::Outside => !closing,
-            Who::Member => flags & (CANCELLED | CLOSED) == 0 && (!closing || state.is_busy()),
-            Who::CleanUp => flags & CLOSED == 0 && (!closing || state.is_busy()),
-            Who::Hook => flags & CLOSED == 0,
-        }
-    }
-
-    /// Whether [`add`](Self::add) would let something in just now.
-    pub(super) fn is_open_to(&self, who: Who) -> bool {
-        self.admits(&self.state.lock(), who)
-    }
-
-    /// Adds a child that `make` builds from `parts` for its place. Gives what there is to run it
-    /// by, or the parts if the group takes no more.
-    pub(super) fn add<P, R>(
-        &self,
-        who: Who,
-        spawned_at: &'static Location<'static>,
-        member: Option<Arc<Member>>,
-        watch: Option<Arc<Watch>>,
-        parts: P,
-        make: impl FnOnce(P, ChildId) -> (Waker, R),
-    ) -> Result<(ChildId, R), P> {
-        let mut state = self.state.lock();
-        if !self.admits(&state, who) {
-            return Err(parts);
-        }
-        state.spawned += 1;
-        let number = state.spawned;
-        let place = state.children.vacant_entry();
-        let id = ChildId {
-            key: place.key(),
-            number,
-        };
-        // Puts a task together; nothing of it runs.
-        let (waker, made) = make(parts, id);
-        place.insert(Child {
-            number,
-            waker: Some(waker),
-            spawned_at,
-            member,
-            watch,
-            asked: None,
-        });
-        Ok((id, made))
-    }
-
-    /// Takes a child off the list, whose future has been dropped.
-    pub(super) fn remove(self: &Arc<Self>, id: ChildId, end: End) {
-        let mut state = self.state.lock();
-        let child = state.children.remove(id.key);
-        debug_assert_eq!(child.number, id.number);
-        if child.stop().is_some() {
-            state.stops -= 1;
-            if state.stops == 0 {
-                self.flags.fetch_and(!STOPS, Ordering::AcqRel);
-            }
-        }
-        if state.children.is_empty() && state.children.capacity() > KEPT {
-            state.children = Slab::new();
-        }
-        state.tally.count(end);
-        let left = state.is_busy();
-        drop(state);
-        if let Some(ended) = child.asked.as_ref().and_then(|asked| asked.ended.as_ref()) {
-            ended.cancel("the task has ended");
-        }
-        discard(child);
-        if !left {
-            self.emptied();
-        }
-    }
-
-    /// Changes something about a child that is still there.
-    pub(super) fn with_child<T>(&self, id: ChildId, f: impl FnOnce(&mut Child) -> T) -> Option<T> {
-        let mut state = self.state.lock();
-        match state.children.get_mut(id.key) {
-            Some(child) if child.number == id.number => Some(f(child)),
-            _ => None,
-        }
-    }
-
-    pub(super) fn has_child(&self, id: ChildId) -> bool {
-        self.with_child(id, |_| ()).is_some()
-    }
-
-    /// The path of a child that is still there.
-    pub(super) fn path_of(&self, id: ChildId) -> String {
-        match self.label_of(id) {
-            Some(label) => label.path(self),
-            None => self.path(),
-        }
-    }
-
-    pub(super) fn label_of(&self, id: ChildId) -> Option<Label> {
-        self.with_child(id, |child| child.label())
-    }
-
-    /// A token that is cancelled once the child has ended.
-    pub(super) fn ended(&self, id: ChildId) -> Option<CancellationToken> {
-        self.with_child(id, |child| {
-            child
-                .asked()
-                .ended
-                .get_or_insert_with(CancellationToken::new)
-                .clone()
-        })
-    }
-
-    /// What the child was asked to do. Called by itself, when a flag says there may be something.
-    pub(super) fn stop_of(&self, id: ChildId, flags: usize) -> Option<Stop> {
-        let own = if flags & STOPS == 0 {
-            None
-        } else {
-            self.with_child(id, |child| child.stop().cloned()).flatten()
-        };
-        let group = (flags & CANCELLED != 0).then(|| Stop {
-            reason: self.reason(),
-            hard: flags & ABORTED != 0,
-        });
-        match (own, group) {
-            (Some(own), Some(group)) => Some(Stop {
-                reason: own.reason,
-                hard: own.hard || group.hard,
-            }),
-            (own, group) => own.or(group),
-        }
-    }
-
-    /// Asks one child to stop.
-    pub(super) fn stop(&self, id: ChildId, stop: Stop) {
-        let mut guard = self.state.lock();
-        let state = &mut *guard;
-        let Some(child) = state.children.get_mut(id.key) else {
-            return;
-        };
-        if child.number != id.number {
-            return;
-        }
-        match &mut child.asked().stop {
-            // The first reason counts.
-            Some(first) => first.hard |= stop.hard,
-            first => {
-                *first = Some(stop.clone());
-                state.stops += 1;
-                self.set(STOPS);
-            }
-        }
-        let (waker, member) = (child.waker.clone(), child.member.clone());
-        drop(guard);
-        // Before it is polled: the task sees its token fired when it runs next.
-        if let Some(member) = member {
-            member.fire(&stop);
-        }
-        wake_all(waker);
-    }
-
     /// Cancels the group when `task` says so; ends with the group.
     pub(super) fn set_deadline(&self, task: Task<()>) {
         let mut state = self.state.lock();
@@ -493,14 +312,6 @@ impl Node {
             paths.extend(labels.iter().map(|label| label.path(&node)));
         }
         paths
-    }
-
-    /// Calls `f` for each child, under the lock.
-    pub(super) fn each_child(&self, mut f: impl FnMut(ChildId, &Child)) {
-        for (key, child) in &self.state.lock().children {
-            let number = child.number;
-            f(ChildId { key, number }, child);
-        }
     }
 
     /// Whether a task of this group, or of one below, is polled on this thread.
@@ -536,23 +347,6 @@ impl Owner for Node {
 
     fn runtime_gone(self: &Arc<Self>) {
         self.cancel(&Reason::from("its runtime is gone"), true);
-    }
-}
-
-impl Child {
-    pub(super) fn label(&self) -> Label {
-        match &self.member {
-            Some(member) => member.label.clone(),
-            None => Label::unnamed(self.spawned_at),
-        }
-    }
-
-    fn stop(&self) -> Option<&Stop> {
-        self.asked.as_ref()?.stop.as_ref()
-    }
-
-    pub(super) fn asked(&mut self) -> &mut Asked {
-        self.asked.get_or_insert_default()
     }
 }
 

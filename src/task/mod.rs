@@ -1,6 +1,7 @@
 //! Single tasks: their handles, how they end, and the token that asks them to.
 
 mod blocking;
+mod cancelled;
 mod caught;
 mod deadline;
 mod handle;
@@ -10,10 +11,11 @@ mod reason;
 mod token;
 
 pub use blocking::BlockingTask;
+pub use cancelled::{Cancelled, CancelledOwned, RunUntilCancelled};
 pub use handle::{AbortHandle, Task};
 pub use join_error::JoinError;
 pub use reason::Reason;
-pub use token::{CancellationToken, Cancelled, CancelledOwned, DropGuard, RunUntilCancelled};
+pub use token::{CancellationToken, DropGuard};
 
 pub(crate) use blocking::BlockingBody;
 pub(crate) use caught::caught;

@@ -6,7 +6,7 @@ use std::fmt::Debug;
 use untethered::Runtime;
 use untethered::http::conformance::{Server, response};
 use untethered::http::{
-    Client, Engine, FanOut, FetchRequest, HeaderValue, Method, Progress, Retry, StatusCheck,
+    Body, Client, Engine, FanOut, FetchRequest, HeaderValue, Method, Progress, Retry, StatusCheck,
     Timeouts,
 };
 use untethered::runtime::threads;
@@ -74,9 +74,30 @@ fn what_is_set_up_shows_no_secret() {
     let builder = Engine::builder(&rt)
         .base_url(base)
         .user_agent(HeaderValue::from_static("canary"));
-    assert_clean(&format!("{builder:?} {builder:#?}"));
+    shown(&builder);
     let engine = builder.build();
-    assert_clean(&format!("{engine:?} {engine:#?}"));
+    shown(&engine);
+    shown(&Body::from("canary"));
+    shown(&Body::from("canary").chunks());
+    #[cfg(feature = "surf")]
+    shown(&untethered::http::SurfClient::from(
+        surf::Client::with_http_client(engine.clone()).with(crate::AddHeader),
+    ));
+    #[cfg(feature = "hyper-tokio")]
+    shown(&untethered::http::HyperClient::new(&rt));
+    #[cfg(feature = "isahc")]
+    shown(&untethered::http::IsahcClient::new(&rt).unwrap());
+    #[cfg(feature = "tower")]
+    {
+        let service = untethered::http::ClientService::new(engine.clone());
+        shown(&service);
+        shown(&untethered::http::TowerClient::new(service));
+    }
+    let fan_out = FanOut::new(&rt, engine).basic_auth("canary", "canary");
+    let url = "http://canary:canary@127.0.0.1/?canary";
+    shown(&fan_out.fetch_all([url]));
+    shown(&fan_out.fetch_all([url]).stream());
+    shown(&fan_out.fetch_all([url]).fail_fast());
 }
 
 /// Everything that can go wrong, with a canary in all that is sent.

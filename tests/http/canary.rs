@@ -108,7 +108,7 @@ fn nothing_is_shown(client: fn(&Runtime) -> Box<dyn Client>) {
             let path = request.path().split('?').next().unwrap().to_owned();
             match &*path {
                 "/answer" => peer.write(
-                    b"HTTP/1.1 200 OK\r\nSet-Cookie: canary\r\nContent-Length: 6\r\n\r\ncanary",
+                    b"HTTP/1.1 200 OK\r\nSet-Cookie: canary=canary\r\nContent-Length: 6\r\n\r\ncanary",
                 ),
                 "/refused" => peer.write(&response(500, b"canary")),
                 "/loop" => peer.write(
@@ -163,9 +163,17 @@ fn nothing_is_shown(client: fn(&Runtime) -> Box<dyn Client>) {
         .progress(Progress::new(|tally| {
             assert_clean(&format!("{tally} {tally:?}"));
         }));
+    #[cfg(feature = "cookies")]
+    let jar = untethered::http::CookieJar::new(&rt);
+    #[cfg(feature = "cookies")]
+    let fan_out = fan_out.cookies(&jar);
+    #[cfg(feature = "decode")]
+    let fan_out = fan_out.decode();
     let results = watched(|| rt.block_on(fan_out.fetch_all(requests)));
     shown(&fan_out);
     shown(&results);
+    #[cfg(feature = "cookies")]
+    shown(&jar);
     for (url, result) in &results {
         match result {
             Ok(fetched) => {

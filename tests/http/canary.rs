@@ -6,7 +6,7 @@ use std::fmt::Debug;
 use untethered::Runtime;
 use untethered::http::conformance::{Server, response};
 use untethered::http::{
-    Client, Engine, FanOut, FetchRequest, HeaderValue, Method, Progress, Retry, StatusCheck,
+    Body, Client, Engine, FanOut, FetchRequest, HeaderValue, Method, Progress, Retry, StatusCheck,
     Timeouts,
 };
 use untethered::runtime::threads;
@@ -74,9 +74,30 @@ fn what_is_set_up_shows_no_secret() {
     let builder = Engine::builder(&rt)
         .base_url(base)
         .user_agent(HeaderValue::from_static("canary"));
-    assert_clean(&format!("{builder:?} {builder:#?}"));
+    shown(&builder);
     let engine = builder.build();
-    assert_clean(&format!("{engine:?} {engine:#?}"));
+    shown(&engine);
+    shown(&Body::from("canary"));
+    shown(&Body::from("canary").chunks());
+    #[cfg(feature = "surf")]
+    shown(&untethered::http::SurfClient::from(
+        surf::Client::with_http_client(engine.clone()).with(crate::AddHeader),
+    ));
+    #[cfg(feature = "hyper-tokio")]
+    shown(&untethered::http::HyperClient::new(&rt));
+    #[cfg(feature = "isahc")]
+    shown(&untethered::http::IsahcClient::new(&rt).unwrap());
+    #[cfg(feature = "tower")]
+    {
+        let service = untethered::http::ClientService::new(engine.clone());
+        shown(&service);
+        shown(&untethered::http::TowerClient::new(service));
+    }
+    let fan_out = FanOut::new(&rt, engine).basic_auth("canary", "canary");
+    let url = "http://canary:canary@127.0.0.1/?canary";
+    shown(&fan_out.fetch_all([url]));
+    shown(&fan_out.fetch_all([url]).stream());
+    shown(&fan_out.fetch_all([url]).fail_fast());
 }
 
 /// Everything that can go wrong, with a canary in all that is sent.
@@ -87,7 +108,7 @@ fn nothing_is_shown(client: fn(&Runtime) -> Box<dyn Client>) {
             let path = request.path().split('?').next().unwrap().to_owned();
             match &*path {
                 "/answer" => peer.write(
-                    b"HTTP/1.1 200 OK\r\nSet-Cookie: canary\r\nContent-Length: 6\r\n\r\ncanary",
+                    b"HTTP/1.1 200 OK\r\nSet-Cookie: canary=canary\r\nContent-Length: 6\r\n\r\ncanary",
                 ),
                 "/refused" => peer.write(&response(500, b"canary")),
                 "/loop" => peer.write(
@@ -142,9 +163,17 @@ fn nothing_is_shown(client: fn(&Runtime) -> Box<dyn Client>) {
         .progress(Progress::new(|tally| {
             assert_clean(&format!("{tally} {tally:?}"));
         }));
+    #[cfg(feature = "cookies")]
+    let jar = untethered::http::CookieJar::new(&rt);
+    #[cfg(feature = "cookies")]
+    let fan_out = fan_out.cookies(&jar);
+    #[cfg(feature = "decode")]
+    let fan_out = fan_out.decode();
     let results = watched(|| rt.block_on(fan_out.fetch_all(requests)));
     shown(&fan_out);
     shown(&results);
+    #[cfg(feature = "cookies")]
+    shown(&jar);
     for (url, result) in &results {
         match result {
             Ok(fetched) => {

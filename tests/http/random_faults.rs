@@ -2,6 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io::Write;
+#[cfg(feature = "decode")]
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use untethered::Runtime;
@@ -173,6 +175,33 @@ const FAULTS: &[Fault] = &[
         peer.wait_for_close();
         false
     }),
+    #[cfg(feature = "decode")]
+    fault("coded", 4, Wanted::Answer, |peer, path| {
+        peer.write(&coded(&gzip(path.as_bytes())));
+        true
+    }),
+    #[cfg(feature = "decode")]
+    fault(
+        "half of what is coded",
+        2,
+        Wanted::Error(ErrorKind::Truncated),
+        |peer, path| {
+            let bytes = gzip(path.as_bytes());
+            peer.write(&coded(&bytes[..bytes.len() / 2]));
+            true
+        },
+    ),
+    #[cfg(feature = "decode")]
+    fault(
+        "a bomb",
+        1,
+        Wanted::Error(ErrorKind::BodyTooLarge),
+        |peer, _| {
+            static BOMB: LazyLock<Vec<u8>> = LazyLock::new(|| gzip(&[0; 16 * MAX_BODY]));
+            peer.write(&coded(&BOMB));
+            true
+        },
+    ),
 ];
 
 const fn fault(
@@ -187,6 +216,23 @@ const fn fault(
         serve,
         wanted,
     }
+}
+
+#[cfg(feature = "decode")]
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// A whole response with a body that says it is gzip.
+#[cfg(feature = "decode")]
+fn coded(body: &[u8]) -> Vec<u8> {
+    let size = body.len();
+    let head = "HTTP/1.1 200 OK\r\nContent-Encoding: gzip";
+    let mut bytes = format!("{head}\r\nContent-Length: {size}\r\n\r\n").into_bytes();
+    bytes.extend(body);
+    bytes
 }
 
 /// What happens to request number `n`.
@@ -226,6 +272,8 @@ fn each_key_gets_its_result(client: fn(&Runtime) -> Box<dyn Client>) {
         .concurrency(50)
         .max_body(MAX_BODY)
         .timeout(Timeouts::total(Duration::from_secs(1)));
+    #[cfg(feature = "decode")]
+    let fan_out = fan_out.decode();
     let url = server.url("/");
     // Every now and then one that never gets there.
     let bad = [

@@ -80,7 +80,8 @@ fn what_the_server_finds_wrong_is_a_failure() {
     };
     let conformance = Conformance::new(&rt, forgets);
     let verdict = rt.block_on(conformance.run_case("reused_after_the_end"));
-    assert_eq!(failure(verdict), "a second connection");
+    let message = failure(verdict);
+    assert!(message.contains("a second connection"), "{message}");
 }
 
 #[test]

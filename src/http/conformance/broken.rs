@@ -37,6 +37,7 @@ pub(super) async fn garbage(subject: Subject) {
         .await;
 }
 
+// H8
 pub(super) async fn cut_off_length(subject: Subject) {
     let server = Server::new(|peer| {
         peer.request().unwrap();
@@ -52,6 +53,7 @@ pub(super) async fn cut_off_length(subject: Subject) {
         .await;
 }
 
+// H8
 pub(super) async fn cut_off_chunks(subject: Subject) {
     let server = Server::new(|peer| {
         let request = peer.request().unwrap();

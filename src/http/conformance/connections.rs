@@ -56,6 +56,7 @@ pub(super) async fn unread_body_that_is_here(subject: Subject) {
         .await;
 }
 
+// H7
 pub(super) async fn unread_body_that_is_not_here(subject: Subject) {
     let (closed, seen) = mpsc::channel();
     let closed = Mutex::new(closed);
@@ -86,6 +87,7 @@ pub(super) async fn unread_body_that_is_not_here(subject: Subject) {
         .await;
 }
 
+// H7
 pub(super) async fn surplus_after_the_answer(subject: Subject) {
     let server = Server::new(|peer| {
         let request = peer.request().unwrap();
@@ -141,7 +143,7 @@ pub(super) async fn stale_connection(subject: Subject) {
                         assert_eq!(response.into_body().bytes(10).await.unwrap(), body);
                     }
                     // It found out too late, and says that it may have been sent.
-                    Err(error) if subject.deviates => {
+                    Err(error) if subject.deviates && body != "one" => {
                         assert_eq!(error.kind(), ErrorKind::Truncated);
                         assert!(error.maybe_sent());
                         continue;

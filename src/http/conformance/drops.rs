@@ -60,6 +60,7 @@ pub(super) async fn dropped_body(subject: Subject) {
         .await;
 }
 
+// H7
 pub(super) async fn dropped_answer_reaches_nobody(subject: Subject) {
     let (asked, seen) = mpsc::channel();
     let asked = Mutex::new(asked);

@@ -60,11 +60,11 @@ use self::broken::*;
 use self::connections::*;
 use self::drops::*;
 use self::requests::*;
-use self::subject::Subject;
+use self::subject::{Subject, message};
 use self::time::*;
 use super::{Capabilities, Client};
 use crate::runtime::Runtime;
-use crate::task::{caught, panic_message};
+use crate::task::caught;
 use crate::time::timeout;
 
 /// Makes a `#[test]` of each case of [`Conformance`](crate::http::conformance::Conformance), with
@@ -249,10 +249,7 @@ impl<'a> Conformance<'a> {
             Ok(Ok(None)) => Verdict::Passed,
             Ok(Ok(Some(instead))) => Verdict::Deviates(instead),
             Ok(Err(_)) => Verdict::Failed(format!("did not end within {CASE_LIMIT:?}")),
-            Err(payload) => {
-                let message = panic_message(&*payload).unwrap_or("panicked");
-                Verdict::Failed(message.to_owned())
-            }
+            Err(payload) => Verdict::Failed(message(&*payload).to_owned()),
         }
     }
 

@@ -1,4 +1,6 @@
+use std::any::Any;
 use std::future::{Future, poll_fn};
+use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -7,6 +9,7 @@ use std::time::Duration;
 use super::server::Server;
 use crate::http::{Body, Client, Deadline, ExchangePhase, HeaderMap, HttpError, Phases, Request};
 use crate::runtime::Runtime;
+use crate::task::{catch, caught, panic_message};
 
 /// What a case looks at.
 pub(super) struct Subject {
@@ -32,9 +35,16 @@ impl Subject {
         F: Future<Output = ()>,
     {
         let url = server.url("/");
-        self.run_alone(|this| case(this, url)).await;
-        assert!(server.accepted() > 0, "the server was asked nothing");
-        server.finish();
+        let Err(failure) = caught(self.run_alone(|this| case(this, url))).await else {
+            assert!(server.accepted() > 0, "the server was asked nothing");
+            return server.finish();
+        };
+        // Either may be the reason for the other.
+        if let Err(of_server) = catch(|| server.finish()) {
+            let [failure, of_server] = [&failure, &of_server].map(|it| message(&**it));
+            panic!("{failure}; and the server: {of_server}");
+        }
+        resume_unwind(failure);
     }
 
     /// The same for a case in which nothing need be sent.
@@ -85,6 +95,11 @@ impl Subject {
         let deadline = self.rt.now() + Duration::from_secs(1);
         request.extensions_mut().insert(Deadline(deadline));
     }
+}
+
+/// What a panic says.
+pub(super) fn message(payload: &(dyn Any + Send)) -> &str {
+    panic_message(payload).unwrap_or("panicked")
 }
 
 pub(super) fn get(url: &str) -> Request<Body> {

@@ -56,13 +56,12 @@ impl Trace {
     /// An exchange begins: the first of an attempt, or one after a redirect.
     pub(super) fn sending(&self, attempt: usize, method: &Method, url: &Url) {
         if let Some(request) = self.request {
-            let url = || address::shown(url);
             let message = if self.is_beside {
                 "sending beside"
             } else {
                 "sending"
             };
-            trace!(target: TARGET, request, attempt, %method, url = url(), "{message}");
+            trace!(target: TARGET, request, attempt, %method, url = address::shown(url), "{message}");
         }
     }
 

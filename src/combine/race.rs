@@ -137,6 +137,7 @@ impl<R: Racers> Future for Race<R> {
     /// # Panics
     ///
     /// If polled again after it was ready.
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R::Output> {
         let clear = |race: &mut Pin<&mut Self>| {
             let this = race.as_mut().project();
@@ -156,17 +157,28 @@ impl<R: Racers> Race<R> {
             *this.stage = Stage::Won(won);
         }
         if let Some(grace) = this.grace {
-            grace.begin();
-            let ended = this.racers.as_mut().poll_rest(cx);
-            if ended.is_pending() && grace.poll_over(cx).is_pending() {
-                return Poll::Pending;
-            }
+            ready!(poll_losers(this.racers.as_mut(), grace, cx));
         }
         this.racers.clear();
         match mem::replace(this.stage, Stage::Over) {
             Stage::Won(won) => Poll::Ready(won),
             _ => panic!("a race was polled after it was over"),
         }
+    }
+}
+
+/// Ready when the losers have ended or their time is over.
+// Few have a grace: apart, so that the poll of all the others is short.
+#[cold]
+fn poll_losers<R: Racers>(
+    racers: Pin<&mut R>,
+    grace: &mut Grace,
+    cx: &mut Context<'_>,
+) -> Poll<()> {
+    grace.begin();
+    match racers.poll_rest(cx) {
+        Poll::Ready(()) => Poll::Ready(()),
+        Poll::Pending => grace.poll_over(cx),
     }
 }
 
@@ -277,29 +289,36 @@ where
     I::Item: Future,
 {
     /// Takes futures from the iterator and polls them, until one wins or all are there.
+    // Apart, so that the polls that follow are short.
+    #[inline(never)]
     fn start(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         wins: &mut impl FnMut(usize, <I::Item as Future>::Output) -> ControlFlow<()>,
     ) {
         let mut this = self.project();
-        let Some(mut entrants) = this.entrants.take() else {
-            return;
-        };
         let mut index = 0;
         // Of more, those that were not woken are not polled, which goes for these two as well.
-        while index < 2 && entrants.size_hint().0 <= POLL_ALL {
+        while let Some(entrants) = this.entrants {
+            if index == 2 || entrants.size_hint().0 > POLL_ALL {
+                break;
+            }
             let Some(entrant) = entrants.next() else {
+                *this.entrants = None;
                 return;
             };
             let mut place = this.pair.as_mut().place(index);
             place.set(Some(entrant));
-            if poll_place(place, cx, index, wins).is_break() {
-                *this.entrants = Some(entrants);
+            if let Some(output) = poll_place(place.as_mut(), cx) {
+                place.set(None);
+                let _ = wins(index, output);
                 return;
             }
             index += 1;
         }
+        let Some(entrants) = this.entrants.take() else {
+            return;
+        };
         if index > 0 && entrants.size_hint().1 == Some(0) {
             return;
         }

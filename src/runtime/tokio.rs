@@ -288,8 +288,7 @@ impl Timer {
     }
 
     pub(super) fn arm(self: Pin<&mut Self>, _deadline: Instant) {
-        // The poll that follows does.
-        debug_assert!(self.sleep.is_none());
+        // The poll that follows does, if there is no sleep to that deadline already.
     }
 
     pub(super) fn is_dead(&self) -> bool {

@@ -20,9 +20,9 @@ use crate::task::{CancellationToken, or_clear};
 ///
 /// | Entrants | Give | Allocate |
 /// |---|---|---|
-/// | a tuple of two to eight, of any types | [`OneOf2`] to [`OneOf8`] | nothing |
+/// | a tuple of two to eight, of any types | [`OneOf2`](super::OneOf2) to [`OneOf8`](super::OneOf8) | nothing |
 /// | an array of up to 32 | index and output | nothing |
-/// | a vector or an iterator, of up to two | index and output, or [`Empty`] | nothing |
+/// | a vector or an iterator, of up to two | index and output, or [`Empty`](super::Empty) | nothing |
 /// | of up to 18 | the same | a box |
 /// | of more | the same | a list, and a box for every sixteen |
 ///

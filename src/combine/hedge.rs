@@ -206,6 +206,10 @@ where
                     if this.running.len() >= this.limit.get() {
                         break;
                     }
+                    // No slot is asked for and no time waited for on behalf of nobody.
+                    if this.running.len() > 0 && none_left(this.attempts) {
+                        break;
+                    }
                     if this.next.as_mut().poll(cx).is_pending() {
                         break;
                     }
@@ -225,8 +229,6 @@ where
                         if this.running.len() == 0 {
                             return Poll::Ready(None);
                         }
-                        // Nothing is left to be started.
-                        *this.limit = NonZeroUsize::MIN;
                         break;
                     };
                     let index = *this.started;
@@ -259,6 +261,13 @@ where
         this.running.park(cx);
         Poll::Pending
     }
+}
+
+/// Whether an iterator of attempts says that it has come to its end.
+fn none_left<I: Iterator>(attempts: &Option<I>) -> bool {
+    attempts
+        .as_ref()
+        .is_none_or(|attempts| attempts.size_hint().1 == Some(0))
 }
 
 /// The last failure was one that ends everything.

@@ -32,6 +32,7 @@ impl Clock {
 
     /// A timer that is armed to the moment so far from now, and that moment. `None` if the clock
     /// can not say it; if only the timer is missing, it is yet to be made.
+    #[inline]
     pub(super) fn after(&self, duration: Duration) -> (Option<Instant>, Option<Timer>) {
         match self {
             Self::AsyncIo(timers) => {

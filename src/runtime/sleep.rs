@@ -72,6 +72,7 @@ enum State {
 }
 
 impl Sleep {
+    #[inline]
     pub(super) fn after(clock: &Clock, duration: Duration) -> Self {
         let (deadline, timer) = clock.after(duration);
         let fresh = timer.is_some() && !duration.is_zero();

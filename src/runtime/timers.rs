@@ -164,8 +164,12 @@ impl Shared {
                 wake_all(due.drain(..));
                 continue;
             }
-            let next = state.wheel.next().unwrap_or(Nanos::MAX);
-            let next = next.max(state.not_before);
+            // After it fired it looks again when its rest is over, and only then sleeps for longer:
+            // what is regular sets its next timer meanwhile and need not wake it for that.
+            let next = match now < state.not_before {
+                true => state.not_before,
+                false => state.wheel.next().unwrap_or(Nanos::MAX),
+            };
             state.asleep_until = next;
             drop(state);
             self.sleep_until(next);

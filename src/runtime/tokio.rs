@@ -1,6 +1,6 @@
 use std::cell::Cell;
 use std::fmt;
-use std::future::{Future, pending, poll_fn};
+use std::future::{Future, pending};
 use std::num::NonZeroUsize;
 use std::panic::resume_unwind;
 use std::pin::{Pin, pin};
@@ -15,7 +15,7 @@ use pin_project_lite::pin_project;
 
 use super::clock::Clock;
 use super::{BoxFuture, Driver, Runtime, Spawner};
-use crate::primitives::atomic::{AtomicUsize, Ordering};
+use crate::primitives::atomic::{AtomicUsize, Ordering, fence};
 use crate::task::{catch, forget_panic};
 
 /// The tokio runtime this is called in, current-thread or multi-thread.
@@ -190,7 +190,12 @@ impl Timers {
         self.0.now()
     }
 
+    #[inline]
     pub(super) fn after(&self, duration: Duration) -> (Option<Instant>, Timer) {
+        if !self.0.pausable {
+            // A timer that is never polled, of work that is ready at once, then costs nothing.
+            return (self.now().checked_add(duration), self.timer());
+        }
         // One visit to tokio's context for both.
         let made = self.0.inside(|| {
             let now = ::tokio::time::Instant::now().into_std();
@@ -228,13 +233,35 @@ impl Watched {
 
     /// Runs `f` in tokio's context. `None` where the thread is too far gone to have one: in the
     /// destructors of its thread-local variables.
+    #[inline]
     fn inside<T>(&self, f: impl FnOnce() -> T) -> Option<T> {
-        if matches!(Handle::try_current(), Err(error) if error.is_thread_local_destroyed()) {
+        let lives = CONTEXT.try_with(|context| context.lives);
+        if !lives.unwrap_or_else(|_| context_lives()) {
             return None;
         }
         let _inside = self.handle.enter();
         Some(f())
     }
+}
+
+thread_local! {
+    /// To ask tokio each time would count its handle up and down. Thread-local variables are
+    /// dropped last made first, and tokio's is made here if it was not: while this is there, so is
+    /// that.
+    static CONTEXT: MadeAfterTokios = MadeAfterTokios { lives: context_lives() };
+}
+
+struct MadeAfterTokios {
+    lives: bool,
+}
+
+/// So that std keeps account of whether it is still there.
+impl Drop for MadeAfterTokios {
+    fn drop(&mut self) {}
+}
+
+fn context_lives() -> bool {
+    !matches!(Handle::try_current(), Err(error) if error.is_thread_local_destroyed())
 }
 
 /// Only in tokio's context. `None` is never.
@@ -260,10 +287,8 @@ impl Timer {
         self.watched.now()
     }
 
-    pub(super) fn arm(self: Pin<&mut Self>, deadline: Instant) {
-        let mut this = self.project();
-        let sleep = this.watched.inside(|| sleep_until(deadline));
-        this.sleep.set(sleep.flatten());
+    pub(super) fn arm(self: Pin<&mut Self>, _deadline: Instant) {
+        // The poll that follows does, if there is no sleep to that deadline already.
     }
 
     pub(super) fn is_dead(&self) -> bool {
@@ -274,19 +299,32 @@ impl Timer {
         self.project().sleep.set(None);
     }
 
-    pub(super) fn poll(self: Pin<&mut Self>, _deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
-        let this = self.project();
+    pub(super) fn poll(self: Pin<&mut Self>, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        let mut this = self.project();
         let gate = &this.watched.gate;
-        let (Some(mut sleep), Some(_passing)) = (this.sleep.as_pin_mut(), gate.pass()) else {
+        if this.sleep.is_none() {
+            let sleep = this.watched.inside(|| sleep_until(deadline));
+            this.sleep.set(sleep.flatten());
+        }
+        let Some(sleep) = this.sleep.as_pin_mut() else {
+            return Poll::Pending;
+        };
+        if sleep.is_elapsed() {
+            // Acquire, with the release of who fired it: if it was a shutdown, the gate is seen
+            // closed.
+            fence(Ordering::Acquire);
+            return gate.unless_closed();
+        }
+        let Some(_passing) = gate.pass() else {
             return Poll::Pending;
         };
         // Outside of the task's budget, or work that uses all of it would never be timed out.
-        let mut unconstrained = unconstrained(poll_fn(|cx| sleep.as_mut().poll(cx)));
+        let mut unconstrained = unconstrained(sleep);
         match catch(|| Pin::new(&mut unconstrained).poll(cx)) {
             // A shutdown, which fires it early, waits for who is passing before it begins; but
             // not for ever.
-            Ok(Poll::Ready(())) if !gate.is_closed() => Poll::Ready(()),
-            Ok(_) => Poll::Pending,
+            Ok(Poll::Ready(())) => gate.unless_closed(),
+            Ok(Poll::Pending) => Poll::Pending,
             Err(payload) if gate.is_closed() => {
                 forget_panic(payload);
                 Poll::Pending
@@ -326,6 +364,13 @@ impl Gate {
 
     fn is_closed(&self) -> bool {
         self.0.load(Ordering::Relaxed) & CLOSED != 0
+    }
+
+    fn unless_closed(&self) -> Poll<()> {
+        match self.is_closed() {
+            true => Poll::Pending,
+            false => Poll::Ready(()),
+        }
     }
 
     /// Closes it, and waits until all have passed.

@@ -126,7 +126,7 @@ pin_project! {
 }
 
 impl<S: Source, M: Mode<S>> Concurrent<S, M> {
-    fn new(source: S) -> Self {
+    pub(super) fn new(source: S) -> Self {
         Self {
             run: Run::new(source, default_limit()),
         }

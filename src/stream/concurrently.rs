@@ -1,17 +1,17 @@
 use std::convert::Infallible;
 use std::fmt;
-use std::future::{Future, IntoFuture, ready};
+use std::future::{IntoFuture, ready};
 use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use futures_core::{FusedStream, Stream};
+use futures_core::Stream;
 use pin_project_lite::pin_project;
 
 use super::map_blocking::Calls;
 use super::{
-    Blocking, Concurrent, ConcurrentError, FromStream, Inflate, concurrent, from_stream,
-    try_concurrent,
+    Blocking, Concurrent, ConcurrentError, FailFast, FilterMap, Filtered, FromStream, Inflate,
+    Mode, TryInflate, from_stream,
 };
 use crate::runtime::Runtime;
 
@@ -51,9 +51,9 @@ impl<S: Stream + ?Sized> StreamConcurrently for S {}
 ///
 /// | Step | Gives |
 /// |---|---|
-/// | [`map`](Self::map) | a [`Concurrent`] of what a future makes of each item |
+/// | [`map`](Self::map), [`try_map`](Self::try_map) | a [`Concurrent`] of what a future makes of each item |
 /// | [`filter_map`](Self::filter_map), [`filter`](Self::filter) | a stream of what is left |
-/// | [`inflate`](Self::inflate) | a `Concurrent` of the items with what several futures make of each |
+/// | [`inflate`](Self::inflate), [`try_inflate`](Self::try_inflate) | a `Concurrent` of the items with what several futures make of each |
 /// | [`map_blocking`](Self::map_blocking) | the same as `map`, with closures that may block |
 /// | [`for_each`](Self::for_each), [`try_for_each`](Self::try_for_each) | a future of the end |
 ///
@@ -104,12 +104,36 @@ impl<S: Stream> Concurrently<S> {
         self.start(|stream| Mapped { stream, f })
     }
 
-    fn start<T>(self, with: impl FnOnce(S) -> T) -> Concurrent<FromStream<T>>
+    /// What `f` makes of each item, until the first error: see
+    /// [`try_concurrent`](super::try_concurrent).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use futures_lite::stream;
+    /// use untethered::stream::StreamConcurrently;
+    ///
+    /// # futures_lite::future::block_on(async {
+    /// let words = stream::iter(["1", "x", "3"]).concurrently().ordered();
+    /// let error = words.try_map(async |word| word.parse::<i32>()).await.unwrap_err();
+    /// assert_eq!(error.to_string(), "task 1 failed");
+    /// # });
+    /// ```
+    pub fn try_map<F, Fut, T, E>(self, f: F) -> Concurrent<FromStream<Mapped<S, F>>, FailFast>
+    where
+        F: FnMut(S::Item) -> Fut,
+        Fut: IntoFuture<Output = Result<T, E>>,
+    {
+        self.start(|stream| Mapped { stream, f })
+    }
+
+    fn start<T, M>(self, with: impl FnOnce(S) -> T) -> Concurrent<FromStream<T>, M>
     where
         T: Stream,
         T::Item: IntoFuture,
+        M: Mode<FromStream<T>>,
     {
-        let mut outputs = concurrent(from_stream(with(self.stream)));
+        let mut outputs = Concurrent::new(from_stream(with(self.stream)));
         if let Some(limit) = self.limit {
             outputs = outputs.limit_nonzero(limit);
         }
@@ -179,6 +203,21 @@ impl<S: Stream> Concurrently<S> {
         J::Item: IntoFuture,
     {
         self.start(|objects| Inflate { objects, parts })
+    }
+
+    /// As [`inflate`](Self::inflate), until the first error.
+    ///
+    /// As [`try_inflate`](super::try_inflate), for a stream.
+    pub fn try_inflate<P, J, T, E>(
+        self,
+        parts: P,
+    ) -> Concurrent<FromStream<TryInflate<S, P>>, FailFast>
+    where
+        P: FnMut(&S::Item) -> J,
+        J: IntoIterator,
+        J::Item: IntoFuture<Output = Result<T, E>>,
+    {
+        self.start(|objects| TryInflate { objects, parts })
     }
 
     /// What `f` makes of each item, on threads of the runtime where it may block.
@@ -255,12 +294,7 @@ impl<S: Stream> Concurrently<S> {
         F: FnMut(S::Item) -> Fut,
         Fut: IntoFuture<Output = Result<(), E>>,
     {
-        let Self { stream, limit, .. } = self;
-        let mut jobs = try_concurrent(from_stream(Mapped { stream, f }));
-        if let Some(limit) = limit {
-            jobs = jobs.limit_nonzero(limit);
-        }
-        jobs.for_each(|()| ready(())).await
+        self.try_map(f).for_each(|()| ready(())).await
     }
 }
 
@@ -276,15 +310,6 @@ impl<S> fmt::Debug for Concurrently<S> {
 pin_project! {
     /// The futures that a closure makes of the items of a stream.
     pub struct Mapped<S, F> {
-        #[pin]
-        stream: S,
-        f: F,
-    }
-}
-
-pin_project! {
-    /// The items of a stream, each with a future that says whether it is kept.
-    pub struct Filtered<S, F> {
         #[pin]
         stream: S,
         f: F,
@@ -310,28 +335,6 @@ where
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
         let this = self.project();
         this.stream.poll_next(cx).map(|item| item.map(this.f))
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        self.stream.size_hint()
-    }
-}
-
-impl<S, F, T> Stream for Filtered<S, F>
-where
-    S: Stream,
-    F: FnMut(&S::Item) -> T,
-    T: IntoFuture,
-{
-    type Item = Kept<S::Item, T::IntoFuture>;
-
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = self.project();
-        let item = ready!(this.stream.poll_next(cx));
-        Poll::Ready(item.map(|item| Kept {
-            keeps: (this.f)(&item).into_future(),
-            item: Some(item),
-        }))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -370,74 +373,4 @@ macro_rules! debug {
     )*};
 }
 
-debug!(Mapped Filtered MappedBlocking Kept);
-
-pin_project! {
-    /// The stream of [`Concurrently::filter_map`] and [`Concurrently::filter`].
-    #[must_use = "streams do nothing unless polled"]
-    pub struct FilterMap<S: super::Source<Error = Infallible>> {
-        #[pin]
-        outputs: Concurrent<S>,
-    }
-}
-
-impl<S, T> Stream for FilterMap<S>
-where
-    S: super::Source<Error = Infallible>,
-    S::Future: Future<Output = Option<T>>,
-{
-    type Item = T;
-
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        let mut outputs = self.project().outputs;
-        loop {
-            // It gives way by itself after so many outputs.
-            match ready!(outputs.as_mut().poll_next(cx)) {
-                Some(Some(item)) => return Poll::Ready(Some(item)),
-                Some(None) => {}
-                None => return Poll::Ready(None),
-            }
-        }
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        (0, self.outputs.size_hint().1)
-    }
-}
-
-impl<S, T> FusedStream for FilterMap<S>
-where
-    S: super::Source<Error = Infallible>,
-    S::Future: Future<Output = Option<T>>,
-{
-    fn is_terminated(&self) -> bool {
-        self.outputs.is_terminated()
-    }
-}
-
-impl<S: super::Source<Error = Infallible>> fmt::Debug for FilterMap<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("FilterMap").field(&self.outputs).finish()
-    }
-}
-
-pin_project! {
-    /// An item, if a future says yes to it.
-    #[must_use = "futures do nothing unless awaited"]
-    pub struct Kept<T, F> {
-        #[pin]
-        keeps: F,
-        // `None` once given away.
-        item: Option<T>,
-    }
-}
-
-impl<T, F: Future<Output = bool>> Future for Kept<T, F> {
-    type Output = Option<T>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        let this = self.project();
-        let keeps = ready!(this.keeps.poll(cx));
-        Poll::Ready(this.item.take().filter(|_| keeps))
-    }
-}
+debug!(Mapped MappedBlocking);

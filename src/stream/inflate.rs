@@ -45,6 +45,8 @@ where
 
 /// As [`inflate`], until the first error: then everything else is dropped before it is seen.
 ///
+/// For the objects of a stream take [`Concurrently::try_inflate`](super::Concurrently::try_inflate).
+///
 /// # Examples
 ///
 /// ```
@@ -85,10 +87,14 @@ pin_project! {
     }
 }
 
-/// The objects of [`try_inflate`], each with its futures.
-pub struct TryInflate<I, P> {
-    objects: I,
-    parts: P,
+pin_project! {
+    /// The objects of [`try_inflate`], each with its futures.
+    pub struct TryInflate<I, P> {
+        // Pinned as in `Inflate`.
+        #[pin]
+        pub(super) objects: I,
+        pub(super) parts: P,
+    }
 }
 
 type Parts<J> = Entrants<<J as IntoIterator>::IntoIter>;
@@ -154,6 +160,30 @@ where
             parts: try_gather((self.parts)(&object)),
             object: Some(object),
         })
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.objects.size_hint()
+    }
+}
+
+impl<S, P, J> Stream for TryInflate<S, P>
+where
+    S: Stream,
+    P: FnMut(&S::Item) -> J,
+    J: IntoIterator,
+    J::Item: IntoFuture,
+    <J::Item as IntoFuture>::IntoFuture: Fallible,
+{
+    type Item = TryInflated<S::Item, TryGather<Parts<J>>>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.project();
+        let object = ready!(this.objects.poll_next(cx));
+        Poll::Ready(object.map(|object| TryInflated {
+            parts: try_gather((this.parts)(&object)),
+            object: Some(object),
+        }))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

@@ -38,7 +38,9 @@ mod batches;
 mod concurrent;
 mod concurrently;
 mod driver;
+mod filter_map;
 mod first;
+mod hub;
 mod inflate;
 mod map_blocking;
 mod merge;
@@ -53,9 +55,8 @@ mod zip;
 
 pub use batches::{Batches, Chunks, batch_size, batches, batches_nonzero, chunks};
 pub use concurrent::{Collect, Concurrent, concurrent, try_concurrent};
-pub use concurrently::{
-    Concurrently, FilterMap, Filtered, Kept, Mapped, MappedBlocking, StreamConcurrently,
-};
+pub use concurrently::{Concurrently, Mapped, MappedBlocking, StreamConcurrently};
+pub use filter_map::{FilterMap, Filtered, Kept};
 pub use first::{First, first, first_where};
 pub use inflate::{Inflate, Inflated, TryInflate, TryInflated, inflate, try_inflate};
 pub use map_blocking::{Blocking, MapBlocking, map_blocking};

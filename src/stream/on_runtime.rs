@@ -9,7 +9,8 @@ use std::task::{Context, Poll, ready};
 
 use futures_core::{FusedStream, Stream};
 
-use super::driver::{Driver, Hub};
+use super::driver::Driver;
+use super::hub::Hub;
 use super::ordered::Ordered;
 use super::run::{Step, poll_collect};
 use super::{Every, Mode, Source};
@@ -62,7 +63,7 @@ enum Stage<S: Source, M: Mode<S>> {
     Idle(Idle<S, M>),
     Running(Running<S, M>),
     /// Nothing more is started. What is there is given, then the drivers are waited for.
-    Ending(Ending<M::Failure>),
+    Ending(Ending<S, M>),
     Over,
 }
 
@@ -78,9 +79,10 @@ struct Running<S: Source, M: Mode<S>> {
     drivers: Vec<Task<()>>,
 }
 
-struct Ending<F> {
+struct Ending<S: Source, M: Mode<S>> {
+    hub: Arc<Hub<S, M>>,
     drivers: Vec<Task<()>>,
-    failure: Option<F>,
+    failure: Option<M::Failure>,
     /// The first panic of a driver, or else that one did not come to its end.
     lost: Option<JoinError>,
 }
@@ -190,7 +192,13 @@ impl<S: Source, M: Mode<S>> OnRuntime<S, M> {
                         self.in_a_row = 0;
                         return Poll::Pending;
                     }
-                    return Poll::Ready(ending.failure().map(Err));
+                    // What drivers handed over between the failure and their end.
+                    ending.hub.exchange(self.delivered, &mut self.arrived, None);
+                    self.sort_arrived();
+                    if self.ready.is_empty() {
+                        return Poll::Ready(ending.failure().map(Err));
+                    }
+                    self.stage = Stage::Ending(ending);
                 }
                 Stage::Over => return Poll::Ready(None),
             }
@@ -206,6 +214,22 @@ impl<S: Source, M: Mode<S>> OnRuntime<S, M> {
         let delivery = hub.exchange(self.delivered, &mut self.arrived, cx);
         self.reported = self.delivered;
         let came = delivery.last || !self.arrived.is_empty();
+        if delivery.last {
+            for driver in &*drivers {
+                driver.abort();
+            }
+            self.stage = Stage::Ending(Ending {
+                hub: hub.clone(),
+                drivers: mem::take(drivers),
+                failure: delivery.failure,
+                lost: None,
+            });
+        }
+        self.sort_arrived();
+        came
+    }
+
+    fn sort_arrived(&mut self) {
         for (index, value) in self.arrived.drain(..) {
             match &mut self.ordered {
                 Some(ordered) => {
@@ -215,17 +239,6 @@ impl<S: Source, M: Mode<S>> OnRuntime<S, M> {
                 None => self.ready.push_back(value),
             }
         }
-        if delivery.last {
-            for driver in &*drivers {
-                driver.abort();
-            }
-            self.stage = Stage::Ending(Ending {
-                drivers: mem::take(drivers),
-                failure: delivery.failure,
-                lost: None,
-            });
-        }
-        came
     }
 }
 
@@ -252,7 +265,7 @@ where
     }
 }
 
-impl<F> Ending<F> {
+impl<S: Source, M: Mode<S>> Ending<S, M> {
     /// Ready when the runtime has dropped all drivers.
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while let Some(driver) = self.drivers.last_mut() {
@@ -268,7 +281,7 @@ impl<F> Ending<F> {
     }
 
     /// What the run ended with.
-    fn failure(self) -> Option<F> {
+    fn failure(self) -> Option<M::Failure> {
         match (self.failure, self.lost) {
             (failure, Some(error)) if error.is_panic() => {
                 catch_drop(failure).ok();

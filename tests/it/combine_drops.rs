@@ -204,6 +204,16 @@ fn every_stream_dropped_at_any_poll_leaves_nothing() {
         let jobs = p.numbers().concurrently().limit(2).map(|n| p.job(n));
         assert_eq!(jobs.await.len(), 3);
     });
+    everything_goes("concurrently try_map", |p| async move {
+        let jobs = p.numbers().concurrently().try_map(|n| p.fallible(n));
+        assert_eq!(jobs.await.unwrap_err().into_task(), 2);
+    });
+    everything_goes("concurrently try_inflate", |p| async move {
+        let jobs = p.numbers().concurrently();
+        jobs.try_inflate(|n| p.fallibles([*n, 1]))
+            .await
+            .unwrap_err();
+    });
     everything_goes("concurrently filter", |p| async move {
         let even = |n: &u32| {
             let job = p.job(*n);

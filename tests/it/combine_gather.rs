@@ -541,6 +541,25 @@ fn an_extra_attempt_that_has_failed_holds_no_slot() {
     });
 }
 
+// C9
+#[test]
+fn a_hedge_without_another_attempt_waits_for_no_slot() {
+    let sim = Sim::new();
+    let rt = sim.runtime();
+    let log = Log::default();
+    let extra = Limit::new(1);
+    sim.block_on(async {
+        let held = extra.try_acquire();
+        let plan = [(9, Ok(1))];
+        let mut hedge = pin!(hedge(&rt, SECOND, attempts(&rt, &log, plan)).extra(&extra));
+        assert!(timeout(&rt, 2 * SECOND, hedge.as_mut()).await.is_err());
+        // One that waits would be given the slot, and would keep it until it is polled again.
+        drop(held);
+        assert_eq!(extra.available(), 1);
+        assert_eq!(hedge.await.unwrap().value, 1);
+    });
+}
+
 // C2
 #[test]
 fn a_hedge_dropped_at_any_poll_leaves_nothing() {

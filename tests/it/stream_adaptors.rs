@@ -236,6 +236,40 @@ fn for_each_works_inside_and_try_for_each_ends_at_the_first_error() {
 }
 
 #[test]
+fn fallible_work_on_a_stream_ends_at_the_first_error() {
+    let sim = Sim::new();
+    let rt = sim.runtime();
+    let drops = Drops::default();
+    let work = |n: u32| {
+        let (dropped, sleep) = (drops.guard(), rt.sleep(SECOND * n));
+        async move {
+            let _dropped = dropped;
+            sleep.await;
+            if n == 3 { Err("three") } else { Ok(n) }
+        }
+    };
+    sim.block_on(async {
+        let mut jobs = stream::iter(1..=8).concurrently().limit(4).try_map(work);
+        assert_eq!(jobs.next().await, Some(Ok(1)));
+        assert_eq!(jobs.next().await, Some(Ok(2)));
+        assert_eq!(jobs.next().await.unwrap().unwrap_err().into_task(), "three");
+        assert_eq!((drops.made(), drops.count()), (6, 6));
+        assert_eq!(jobs.next().await, None);
+
+        let pairs = |n: &u32| [work(*n), work(n + 1)];
+        let good = stream::iter([4, 1]).concurrently().ordered();
+        assert_eq!(
+            good.try_inflate(pairs).await.unwrap(),
+            [(4, vec![4, 5]), (1, vec![1, 2])]
+        );
+        let bad = stream::iter([5, 2, 9]).concurrently().limit(2);
+        let mut bad = pin!(bad.try_inflate(pairs));
+        assert_eq!(bad.next().await.unwrap().unwrap_err().into_task(), "three");
+        assert_eq!(drops.count(), drops.made());
+    });
+}
+
+#[test]
 fn blocking_closures_are_bounded_and_come_as_they_are_done() {
     let sim = Sim::new();
     let rt = sim.runtime();

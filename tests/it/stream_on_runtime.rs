@@ -10,7 +10,7 @@ use futures_lite::{Stream, StreamExt, stream};
 use untethered::runtime::{BoxFuture, Sleeper, Spawner};
 use untethered::sim::{Order, Sim, drop_at_every_poll, explore_orders, yield_now};
 use untethered::stream::{ConcurrentError, from_stream, try_from_iter};
-use untethered::{Runtime, concurrent, try_concurrent};
+use untethered::{CancellationToken, Runtime, concurrent, try_concurrent};
 
 use crate::support::{Drops, Wakes, panic_text};
 
@@ -272,6 +272,61 @@ fn everything_is_gone_before_the_error_is_seen() {
             assert!(outputs.next().await.is_none());
         });
     });
+}
+
+// R3
+#[cfg(feature = "threads")]
+#[test]
+fn what_is_done_beside_a_failure_comes_before_it() {
+    struct Tells(std::sync::mpsc::Sender<()>);
+
+    impl Drop for Tells {
+        fn drop(&mut self) {
+            self.0.send(()).ok();
+        }
+    }
+
+    let (gone, is_gone) = std::sync::mpsc::channel();
+    let (go, may_go) = std::sync::mpsc::channel();
+    let blocks = CancellationToken::new();
+    let fails = {
+        let blocks = blocks.clone();
+        async move {
+            blocks.cancelled().await;
+            Err("broken")
+        }
+    };
+    let gone = Tells(gone);
+    let waits = async move {
+        let _gone = gone;
+        pending().await
+    };
+    let works = async move {
+        // Its driver is inside of a poll from here on.
+        blocks.cancel("it blocks");
+        may_go.recv().unwrap();
+        Ok(2)
+    };
+    let jobs: Vec<BoxFuture<'static, Result<u8, &str>>> = vec![
+        Box::pin(fails),
+        Box::pin(waits),
+        Box::pin(ready(Ok(1))),
+        Box::pin(works),
+    ];
+    // Two drivers, with two each.
+    let rt = untethered::runtime::threads(2);
+    let mut outputs = try_concurrent(jobs).limit(4).on(&rt);
+    assert!(poll(&mut outputs, Waker::noop()).is_pending());
+    is_gone.recv().unwrap();
+    // It learns of the failure while the other driver still works.
+    assert!(poll(&mut outputs, Waker::noop()).is_pending());
+    go.send(()).unwrap();
+    let seen: Vec<_> = futures_lite::future::block_on(outputs.collect());
+    let broken = ConcurrentError::Task {
+        index: 0,
+        error: "broken",
+    };
+    assert_eq!(seen, [Ok(1), Ok(2), Err(broken)]);
 }
 
 // R3

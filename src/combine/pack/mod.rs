@@ -169,16 +169,21 @@ impl<F: Future> Pack<F> {
             *alive -= 1;
             each(index, output)
         };
-        for block in self.first.iter_mut().chain(&mut self.others) {
-            let first = block.first;
-            let polled = places!(&mut block.places, places => poll_places(places.as_mut(), cx, first, &mut done));
+        let mut others = self.others.iter_mut();
+        let mut next = self.first.as_mut();
+        while let Some(Block { first, places }) = next {
+            let polled =
+                places!(places, places => poll_places(places.as_mut(), cx, *first, &mut done));
             if polled.is_break() {
                 break;
             }
+            next = others.next();
         }
         true
     }
 
+    // Apart, so that the poll of a few is short.
+    #[inline(never)]
     fn poll_woken(
         &mut self,
         cx: &mut Context<'_>,

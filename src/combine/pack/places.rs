@@ -21,13 +21,15 @@ pub trait Places {
     /// nothing.
     fn fill(first: Option<Self::Future>, more: &mut impl FnMut() -> Option<Self::Future>) -> Self;
 
-    /// Shows every place to `visit`, in order, with its index if that of the first is `first`. A
-    /// break ends it.
-    fn each(
+    /// Polls the futures in the places from `from` on, in order, until one is done. Gives its place
+    /// and its output; the future is still there.
+    fn poll_from(
         self: Pin<&mut Self>,
-        first: usize,
-        visit: &mut impl FnMut(usize, Pin<&mut Option<Self::Future>>) -> ControlFlow<()>,
-    ) -> ControlFlow<()>;
+        cx: &mut Context<'_>,
+        from: usize,
+    ) -> Option<(usize, <Self::Future as Future>::Output)>
+    where
+        Self::Future: Future;
 
     /// The place `at`.
     fn place(self: Pin<&mut Self>, at: usize) -> Pin<&mut Option<Self::Future>>;
@@ -36,13 +38,7 @@ pub trait Places {
     fn is_some(&self, at: usize) -> bool;
 
     /// Drops all futures. If a destructor panics, those behind it are still there.
-    #[inline]
-    fn clear(self: Pin<&mut Self>) {
-        let _ = self.each(0, &mut |_, mut place| {
-            place.set(None);
-            ControlFlow::Continue(())
-        });
-    }
+    fn clear(self: Pin<&mut Self>);
 }
 
 /// Polls all futures, in order, and tells `each` what is done.
@@ -51,31 +47,30 @@ pub trait Places {
 /// ends the poll.
 #[inline]
 pub(in crate::combine) fn poll_places<P: Places<Future: Future>>(
-    places: Pin<&mut P>,
+    mut places: Pin<&mut P>,
     cx: &mut Context<'_>,
     first: usize,
     each: &mut impl FnMut(usize, <P::Future as Future>::Output) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
-    places.each(first, &mut |index, place| {
-        poll_place(place, cx, index, each)
-    })
+    let mut from = 0;
+    while let Some((at, output)) = places.as_mut().poll_from(cx, from) {
+        places.as_mut().place(at).set(None);
+        each(first + at, output)?;
+        from = at + 1;
+    }
+    ControlFlow::Continue(())
 }
 
 /// Polls the future in a place, if there is one.
 #[inline]
 pub(in crate::combine) fn poll_place<F: Future>(
-    mut place: Pin<&mut Option<F>>,
+    place: Pin<&mut Option<F>>,
     cx: &mut Context<'_>,
-    index: usize,
-    each: &mut impl FnMut(usize, F::Output) -> ControlFlow<()>,
-) -> ControlFlow<()> {
-    if let Some(future) = place.as_mut().as_pin_mut() {
-        if let Poll::Ready(output) = future.poll(cx) {
-            place.set(None);
-            return each(index, output);
-        }
+) -> Option<F::Output> {
+    match place.as_pin_mut()?.poll(cx) {
+        Poll::Ready(output) => Some(output),
+        Poll::Pending => None,
     }
-    ControlFlow::Continue(())
 }
 
 macro_rules! places {
@@ -99,16 +94,28 @@ macro_rules! places {
                 Self { $first: first.or_else(&mut *more), $($place: more(),)* }
             }
 
-            #[inline]
-            fn each(
+            // Always, or a few polls in a row become as many calls.
+            #[inline(always)]
+            fn poll_from(
                 self: Pin<&mut Self>,
-                first: usize,
-                visit: &mut impl FnMut(usize, Pin<&mut Option<F>>) -> ControlFlow<()>,
-            ) -> ControlFlow<()> {
+                cx: &mut Context<'_>,
+                from: usize,
+            ) -> Option<(usize, F::Output)>
+            where
+                F: Future,
+            {
                 let this = self.project();
-                visit(first, this.$first)?;
-                $(visit(first + $at, this.$place)?;)*
-                ControlFlow::Continue(())
+                if from == 0 {
+                    if let Some(output) = poll_place(this.$first, cx) {
+                        return Some((0, output));
+                    }
+                }
+                $(if from <= $at {
+                    if let Some(output) = poll_place(this.$place, cx) {
+                        return Some(($at, output));
+                    }
+                })*
+                None
             }
 
             #[inline]
@@ -128,6 +135,13 @@ macro_rules! places {
                     $($at => self.$place.is_some(),)*
                     _ => false,
                 }
+            }
+
+            #[inline]
+            fn clear(self: Pin<&mut Self>) {
+                let mut this = self.project();
+                this.$first.set(None);
+                $(this.$place.set(None);)*
             }
         }
     )*};
@@ -166,18 +180,31 @@ macro_rules! fours {
                 Self { $first: Four::fill(first, more), $($four: Four::fill(None, more),)* }
             }
 
-            #[inline]
-            fn each(
+            #[inline(always)]
+            fn poll_from(
                 self: Pin<&mut Self>,
-                first: usize,
-                visit: &mut impl FnMut(usize, Pin<&mut Option<F>>) -> ControlFlow<()>,
-            ) -> ControlFlow<()> {
+                cx: &mut Context<'_>,
+                from: usize,
+            ) -> Option<(usize, F::Output)>
+            where
+                F: Future,
+            {
                 let this = self.project();
-                this.$first.each(first, visit)?;
-                $(this.$four.each(first + 4 * $number, visit)?;)*
-                ControlFlow::Continue(())
+                if from < 4 {
+                    if let Some(done) = this.$first.poll_from(cx, from) {
+                        return Some(done);
+                    }
+                }
+                $(if from < 4 + 4 * $number {
+                    let from = from.saturating_sub(4 * $number);
+                    if let Some((at, output)) = this.$four.poll_from(cx, from) {
+                        return Some((4 * $number + at, output));
+                    }
+                })*
+                None
             }
 
+            #[inline]
             fn place(self: Pin<&mut Self>, at: usize) -> Pin<&mut Option<F>> {
                 self.four(at / 4).place(at % 4)
             }
@@ -188,6 +215,13 @@ macro_rules! fours {
                     $($number => self.$four.is_some(at % 4),)*
                     _ => false,
                 }
+            }
+
+            #[inline]
+            fn clear(self: Pin<&mut Self>) {
+                let this = self.project();
+                this.$first.clear();
+                $(this.$four.clear();)*
             }
         }
 

@@ -7,7 +7,8 @@ use std::time::Instant;
 
 use pin_project_lite::pin_project;
 
-use super::{Cause, Overlap, Tick, TickFailure, TimerBuilder};
+use super::tick::Cause;
+use super::{Overlap, Tick, TickFailure, TimerBuilder};
 use crate::primitives::atomic::{AtomicU64, Ordering};
 use crate::runtime::{Hook, report_unobserved};
 use crate::task::{CancellationToken, JoinError, Task, catch};

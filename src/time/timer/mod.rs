@@ -1,17 +1,18 @@
 mod driver;
+mod tick;
 
-use std::any::Any;
 use std::fmt;
 use std::future::Future;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use self::driver::Driver;
+pub use self::tick::{Tick, TickFailure};
 use super::{InvalidPeriod, jitter};
 use crate::primitives::atomic::{AtomicU64, Ordering};
 use crate::runtime::{Runtime, report_unobserved};
-use crate::task::{CancellationToken, Task, panic_message};
+use crate::task::{CancellationToken, Task};
 
 /// A callback run every period, as tasks of a runtime.
 ///
@@ -332,97 +333,6 @@ impl Jitter {
     /// By how much a tick is put off: the same each time it is asked for.
     fn of(&self, number: u64) -> Duration {
         jitter::part_of(self.most, self.seed, number)
-    }
-}
-
-/// One tick of a [`Timer`].
-#[derive(Debug, Clone)]
-pub struct Tick {
-    number: u64,
-    due: Instant,
-    period: Duration,
-    token: CancellationToken,
-}
-
-impl Tick {
-    /// Its number, from nought. The skipped ones are counted, so that a gap tells of them.
-    pub fn number(&self) -> u64 {
-        self.number
-    }
-
-    /// When it was due, without the jitter. It never starts before that.
-    pub fn due(&self) -> Instant {
-        self.due
-    }
-
-    /// The period of the timer.
-    pub fn period(&self) -> Duration {
-        self.period
-    }
-
-    /// Asks this tick to stop: the timer is stopped, or the next tick is due under
-    /// [`Overlap::CancelPrevious`].
-    pub fn token(&self) -> &CancellationToken {
-        &self.token
-    }
-}
-
-/// A tick that failed or panicked.
-pub struct TickFailure<E> {
-    number: u64,
-    cause: Cause<E>,
-}
-
-enum Cause<E> {
-    Error(E),
-    Panic(Box<dyn Any + Send>),
-}
-
-impl<E> TickFailure<E> {
-    /// The number of the tick.
-    pub fn number(&self) -> u64 {
-        self.number
-    }
-
-    /// Whether it panicked: in the callback, in its future, or while that was dropped.
-    pub fn is_panic(&self) -> bool {
-        matches!(self.cause, Cause::Panic(_))
-    }
-
-    /// The error that the tick gave.
-    ///
-    /// # Errors
-    ///
-    /// What it panicked with, if it did.
-    pub fn into_error(self) -> Result<E, Box<dyn Any + Send>> {
-        match self.cause {
-            Cause::Error(error) => Ok(error),
-            Cause::Panic(payload) => Err(payload),
-        }
-    }
-}
-
-impl<E: fmt::Display> fmt::Display for TickFailure<E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.cause {
-            Cause::Error(error) => write!(f, "tick {} failed: {error}", self.number),
-            Cause::Panic(payload) => {
-                write!(f, "tick {} panicked", self.number)?;
-                match panic_message(&**payload) {
-                    Some(message) => write!(f, ": {message}"),
-                    None => Ok(()),
-                }
-            }
-        }
-    }
-}
-
-impl<E> fmt::Debug for TickFailure<E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TickFailure")
-            .field("number", &self.number)
-            .field("is_panic", &self.is_panic())
-            .finish_non_exhaustive()
     }
 }
 

@@ -5,6 +5,9 @@
 //! level in which its moment and the present one differ, and moves down as time goes on. The slot
 //! that has come is kept sorted, so that timers fire in the exact order of their deadlines.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeSet;
 use std::task::Waker;
 
@@ -30,7 +33,7 @@ pub(super) struct Wheel {
 
 /// The place of a timer in its wheel.
 #[derive(Debug)]
-pub(super) struct Key(u32);
+pub(super) struct Key(usize);
 
 struct Entry {
     /// `None` once it has fired.
@@ -43,7 +46,7 @@ struct Entry {
 
 #[derive(Clone, Copy)]
 enum Place {
-    Slot { level: u8, slot: u8, index: u32 },
+    Slot { level: u8, slot: u8, index: usize },
     Open,
     Fired,
 }
@@ -52,7 +55,7 @@ enum Place {
 struct Due {
     deadline: Nanos,
     number: u64,
-    key: u32,
+    key: usize,
 }
 
 struct Level {
@@ -62,7 +65,7 @@ struct Level {
 }
 
 struct Slot {
-    timers: Vec<u32>,
+    timers: Vec<usize>,
     /// No timer in it is due before this. The one that was may have gone.
     earliest: Nanos,
 }
@@ -97,23 +100,20 @@ impl Wheel {
             number,
             place: Place::Open,
         });
-        let Ok(key) = u32::try_from(key) else {
-            panic!("more than four thousand million timers");
-        };
         self.place(key);
         Key(key)
     }
 
     /// Whom the timer wakes. `None` once it has fired.
     pub(super) fn waker_mut(&mut self, key: &Key) -> Option<&mut Waker> {
-        self.entries[key.0 as usize].waker.as_mut()
+        self.entries[key.0].waker.as_mut()
     }
 
     /// Removes a timer, fired or not. Its waker is to be dropped outside the lock.
     #[must_use = "drop it outside the lock"]
     pub(super) fn remove(&mut self, key: Key) -> Option<Waker> {
         let Key(key) = key;
-        let entry = self.entries.remove(key as usize);
+        let entry = self.entries.remove(key);
         match entry.place {
             Place::Slot { level, slot, index } => self.take_out(level, slot, index),
             Place::Open => {
@@ -150,7 +150,7 @@ impl Wheel {
             return None;
         }
         let first = self.open.pop_first()?;
-        let entry = &mut self.entries[first.key as usize];
+        let entry = &mut self.entries[first.key];
         entry.place = Place::Fired;
         entry.waker.take()
     }
@@ -195,7 +195,7 @@ impl Wheel {
             // All at once: to sort them takes less than to find the place of each.
             let entries = &mut self.entries;
             self.open = BTreeSet::from_iter(timers.drain(..).map(|key| {
-                let entry = &mut entries[key as usize];
+                let entry = &mut entries[key];
                 entry.place = Place::Open;
                 entry.due(key)
             }));
@@ -206,8 +206,8 @@ impl Wheel {
     }
 
     /// Puts a timer that is nowhere to where it belongs.
-    fn place(&mut self, key: u32) {
-        let entry = &mut self.entries[key as usize];
+    fn place(&mut self, key: usize) {
+        let entry = &mut self.entries[key];
         let time = entry.deadline >> SLOT_BITS;
         if time <= self.opened {
             entry.place = Place::Open;
@@ -225,19 +225,19 @@ impl Wheel {
         entry.place = Place::Slot {
             level: level as u8,
             slot: slot as u8,
-            index: timers.len() as u32,
+            index: timers.len(),
         };
         timers.push(key);
         *occupied |= 1 << slot;
     }
 
     /// Takes a timer out of its slot.
-    fn take_out(&mut self, level: u8, slot: u8, index: u32) {
+    fn take_out(&mut self, level: u8, slot: u8, index: usize) {
         let Level { occupied, slots } = &mut self.levels[usize::from(level)];
         let Slot { timers, .. } = &mut slots[usize::from(slot)];
-        timers.swap_remove(index as usize);
-        if let Some(&moved) = timers.get(index as usize) {
-            self.entries[moved as usize].place = Place::Slot { level, slot, index };
+        timers.swap_remove(index);
+        if let Some(&moved) = timers.get(index) {
+            self.entries[moved].place = Place::Slot { level, slot, index };
         } else if timers.is_empty() {
             *occupied &= !(1 << slot);
             if timers.capacity() > KEPT {
@@ -260,196 +260,11 @@ impl Level {
 }
 
 impl Entry {
-    fn due(&self, key: u32) -> Due {
+    fn due(&self, key: usize) -> Due {
         Due {
             deadline: self.deadline,
             number: self.number,
             key,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-    use std::sync::{Arc, Mutex};
-    use std::task::Wake;
-
-    use super::*;
-
-    /// Writes its number down when it is woken.
-    struct Writes(u64, Arc<Mutex<Vec<u64>>>);
-
-    impl Wake for Writes {
-        fn wake(self: Arc<Self>) {
-            self.1.lock().unwrap().push(self.0);
-        }
-    }
-
-    /// A wheel, and a sorted map that does the same.
-    #[derive(Default)]
-    struct Pair {
-        wheel: Option<Wheel>,
-        model: BTreeMap<(Nanos, u64), ()>,
-        keys: BTreeMap<u64, (Nanos, Key)>,
-        made: u64,
-        now: Nanos,
-        woken: Arc<Mutex<Vec<u64>>>,
-        fired: usize,
-        removed: usize,
-    }
-
-    impl Pair {
-        fn wheel(&mut self) -> &mut Wheel {
-            self.wheel.get_or_insert_with(Wheel::new)
-        }
-
-        fn insert(&mut self, deadline: Nanos) {
-            let number = self.made;
-            self.made += 1;
-            let waker = Arc::new(Writes(number, self.woken.clone())).into();
-            let key = self.wheel().insert(deadline, waker);
-            self.model.insert((deadline, number), ());
-            self.keys.insert(number, (deadline, key));
-        }
-
-        fn remove(&mut self, number: u64) {
-            let (deadline, key) = self.keys.remove(&number).unwrap();
-            let left = self.model.remove(&(deadline, number)).is_some();
-            assert_eq!(self.wheel().remove(key).is_some(), left);
-            self.removed += usize::from(left);
-        }
-
-        /// Goes to `now` and fires at most so many.
-        fn advance(&mut self, now: Nanos, most: usize) {
-            self.now = now;
-            for _ in 0..most {
-                let expected = self
-                    .model
-                    .first_key_value()
-                    .map(|(key, ())| *key)
-                    .filter(|(deadline, _)| *deadline <= now);
-                let waker = self.wheel().fire(now);
-                assert_eq!(waker.is_some(), expected.is_some());
-                let (Some(waker), Some(expected)) = (waker, expected) else {
-                    break;
-                };
-                waker.wake();
-                assert_eq!(self.woken.lock().unwrap().pop(), Some(expected.1));
-                self.model.remove(&expected);
-                self.fired += 1;
-                let key = &self.keys[&expected.1].1;
-                assert!(self.wheel.as_mut().unwrap().waker_mut(key).is_none());
-            }
-            self.check();
-        }
-
-        fn check(&mut self) {
-            let first = self.model.first_key_value().map(|((at, _), ())| *at);
-            let now = self.now;
-            let wheel = self.wheel();
-            let next = wheel.next();
-            assert_eq!(next.is_some(), first.is_some());
-            assert!(next <= first, "it would be late");
-            assert!(next.is_none_or(|next| next > now) || first <= Some(now));
-            assert_eq!(wheel.len(), self.keys.len());
-        }
-    }
-
-    fn random(seed: u64) -> impl FnMut(u64) -> u64 {
-        let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-        move |below| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            state % below
-        }
-    }
-
-    /// Lengths of all magnitudes, so that all levels are used and left.
-    fn length(random: &mut impl FnMut(u64) -> u64) -> u64 {
-        let bits = 1 + random(50);
-        random(1 << bits)
-    }
-
-    #[test]
-    fn a_wheel_is_a_sorted_map() {
-        let (mut fired, mut removed) = (0, 0);
-        for seed in 0..300 {
-            let mut random = random(seed);
-            let mut pair = Pair::default();
-            for _ in 0..200 {
-                match random(8) {
-                    0..4 => {
-                        let deadline = pair.now + length(&mut random);
-                        pair.insert(deadline);
-                        // The same moment twice, the past, and what never comes.
-                        match random(8) {
-                            0 => pair.insert(deadline),
-                            1 => pair.insert(pair.now.saturating_sub(random(1 << 30))),
-                            2 => pair.insert(Nanos::MAX - random(3)),
-                            _ => {}
-                        }
-                    }
-                    4..6 if !pair.keys.is_empty() => {
-                        let nth = random(pair.keys.len() as u64) as usize;
-                        let number = *pair.keys.keys().nth(nth).unwrap();
-                        pair.remove(number);
-                    }
-                    6 => {
-                        let next = pair.wheel().next();
-                        let now = next.filter(|next| *next < 1 << 60).unwrap_or(0);
-                        pair.advance(now.max(pair.now), usize::MAX);
-                    }
-                    _ => {
-                        let now = pair.now + length(&mut random);
-                        pair.advance(now, 1 + random(5) as usize);
-                    }
-                }
-                pair.check();
-            }
-            pair.advance(Nanos::MAX, usize::MAX);
-            assert!(pair.model.is_empty());
-            fired += pair.fired;
-            removed += pair.removed;
-        }
-        assert!(fired > 10_000 && removed > 3_000, "{fired}, {removed}");
-    }
-
-    /// Alone in the wheel, a timer has its thread wake once, however far it is.
-    #[test]
-    fn a_far_timer_is_looked_at_once() {
-        for bits in 0..Nanos::BITS {
-            let mut pair = Pair::default();
-            let deadline = 1 << bits;
-            pair.insert(deadline);
-            assert_eq!(pair.wheel().next(), Some(deadline));
-            pair.advance(deadline - 1, 1);
-            assert_eq!(pair.fired, 0);
-            assert_eq!(pair.wheel().next(), Some(deadline));
-            pair.advance(deadline, 1);
-            assert_eq!(pair.fired, 1);
-        }
-    }
-
-    #[test]
-    fn timers_that_are_removed_leave_nothing() {
-        let mut wheel = Wheel::new();
-        let mut random = random(7);
-        for _ in 0..3 {
-            let keys: Vec<_> = (0..100_000)
-                .map(|_| wheel.insert(length(&mut random), Waker::noop().clone()))
-                .collect();
-            for key in keys {
-                assert!(wheel.remove(key).is_some());
-            }
-            assert_eq!(wheel.next(), None);
-            assert!(wheel.entries.capacity() <= KEPT && wheel.open.is_empty());
-            for level in &*wheel.levels {
-                assert_eq!(level.occupied, 0);
-                let room = level.slots.iter().map(|slot| slot.timers.capacity());
-                assert!(room.max() <= Some(KEPT));
-            }
         }
     }
 }

@@ -135,6 +135,13 @@ mount!(engine_on_async_std, async_std, engine, ENGINE);
 mount!(engine_on_tokio, tokio, engine, ENGINE);
 #[cfg(feature = "tokio")]
 mount!(
+    engine_on_tokio_with_sockets,
+    tokio_with_sockets,
+    engine,
+    ENGINE
+);
+#[cfg(feature = "tokio")]
+mount!(
     engine_on_tokio_current_thread,
     tokio_current_thread,
     engine,

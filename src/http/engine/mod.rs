@@ -58,6 +58,12 @@ use crate::runtime::Runtime;
 /// a connection, and dropping the exchange or the response's body closes it at once. The runtime
 /// is used for resolving names, for timers and to close what has rested too long.
 ///
+/// On a tokio runtime that was built with `enable_io` it is tokio that watches the sockets; they
+/// work while that runtime does. Everywhere else they are async-io's, which has a thread of its
+/// own. tokio answers by a panic only whether it has sockets: it is asked once, before the first
+/// connection. The panic is caught, but the program's panic hook sees it, and a program that
+/// aborts on panic ends.
+///
 /// A connection is used again only after the end of a response was seen on it. It is looked at
 /// before it is used again; if the server has closed it meanwhile, the request goes out on
 /// another one.

@@ -1,0 +1,100 @@
+use std::io::{self, IoSlice, Read};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+
+use ::tokio::io::Interest;
+use ::tokio::net::TcpStream;
+use ::tokio::runtime::Handle;
+use socket2::{Domain, SockRef, Socket, Type};
+
+use super::inside;
+use crate::runtime::{Tcp, tcp};
+use crate::task::{catch, forget_panic};
+
+/// The sockets of a tokio runtime, or async-io's if it was built without.
+#[derive(Default)]
+pub(super) struct Sockets {
+    /// Not known before the first socket: tokio answers this question by a panic only.
+    enabled: OnceLock<bool>,
+}
+
+impl Sockets {
+    pub(super) fn watch(
+        &self,
+        handle: &Handle,
+        socket: std::net::TcpStream,
+    ) -> io::Result<Arc<dyn Tcp>> {
+        let enabled = match self.enabled.get() {
+            Some(enabled) => *enabled,
+            None => {
+                let enabled = probe(handle)?;
+                *self.enabled.get_or_init(|| enabled)
+            }
+        };
+        if !enabled {
+            return tcp::watch(socket);
+        }
+        Ok(Arc::new(register(handle, socket)?))
+    }
+}
+
+/// Whether the runtime has sockets.
+fn probe(handle: &Handle) -> io::Result<bool> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    match catch(|| register(handle, socket.into())) {
+        Ok(registered) => registered.map(|_| true),
+        Err(payload) => {
+            forget_panic(payload);
+            Ok(false)
+        }
+    }
+}
+
+fn register(handle: &Handle, socket: std::net::TcpStream) -> io::Result<TcpStream> {
+    inside(handle, || TcpStream::from_std(socket))
+        .unwrap_or_else(|| Err(io::Error::other("the thread is at its end")))
+}
+
+impl Tcp for TcpStream {
+    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_read_ready(cx)
+    }
+
+    fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_write_ready(cx)
+    }
+
+    fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut read = None;
+        // For tokio only "would block" ends readiness. It must be told so from inside, where it
+        // has noted which event it was that is used up.
+        let used_up = self.try_io(Interest::READABLE, || {
+            let result = receive(self, buffer);
+            let all = matches!(result, Ok(n) if n > 0 && n < buffer.len());
+            read = Some(result);
+            if all {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            Ok(())
+        });
+        drop(used_up);
+        // Where tokio knows of nothing the kernel may, whose event is still to come.
+        read.unwrap_or_else(|| receive(self, buffer))
+    }
+
+    fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        match slices {
+            [bytes] => self.try_write(bytes),
+            _ => self.try_write_vectored(slices),
+        }
+    }
+
+    fn socket(&self) -> SockRef<'_> {
+        self.into()
+    }
+}
+
+fn receive(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    (&*SockRef::from(stream)).read(buffer)
+}

@@ -6,6 +6,7 @@ mod canary;
 mod clients;
 mod deviations;
 mod engine;
+mod expect;
 #[cfg(feature = "threads")]
 #[path = "../it/random.rs"]
 mod random;

@@ -8,6 +8,7 @@
 mod builder;
 mod connect;
 mod connection;
+mod expect;
 mod failure;
 mod pool;
 mod resolve;
@@ -45,7 +46,7 @@ use self::pool::{Lease, Pool};
 use self::resolve::Lookups;
 use self::socket::Socket;
 use self::target::{Host, Target};
-use self::transport::Transport;
+use self::transport::{Protocol, Transport};
 use super::{
     Body, Capabilities, Client, Deadline, ErrorKind, Exchange, ExchangePhase, HttpError, Phases,
 };
@@ -106,8 +107,9 @@ struct Inner {
     user_agent: Option<HeaderValue>,
     base_url: Option<Uri>,
     local_address: Option<IpAddr>,
+    expect_wait: Duration,
     #[cfg(feature = "tls")]
-    tls: futures_rustls::TlsConnector,
+    tls: tls::Connectors,
 }
 
 impl Engine {
@@ -216,9 +218,13 @@ impl Inner {
         phases: Option<&Phases>,
         under_way: &AtomicBool,
     ) -> Result<(Response<Incoming>, Box<Connection>), HttpError> {
+        let held = || {
+            let wait = target.holds_body.then_some(self.expect_wait)?;
+            Some(self.pool.runtime().sleep(wait))
+        };
         while let Some(mut connection) = lease.take_idle() {
             under_way.store(true, Relaxed);
-            match connection.send(request, phases).await {
+            match connection.send(request, phases, held()).await {
                 Ok(response) => return Ok((response, connection)),
                 Err(Refused::Failed(error)) => return Err(error),
                 // The server had closed it while it rested.
@@ -233,7 +239,7 @@ impl Inner {
         let mut connection = Box::new(Box::pin(self.connect(target, lease)).await?);
         lease.uses(&connection);
         under_way.store(true, Relaxed);
-        match connection.send(request, phases).await {
+        match connection.send(request, phases, held()).await {
             Ok(response) => Ok((response, connection)),
             Err(Refused::Failed(error)) => Err(error),
             Err(Refused::Unsent) => Err(HttpError::new(ErrorKind::Connect)
@@ -279,14 +285,17 @@ impl Inner {
         } else {
             Transport::Plain(socket.clone())
         };
-        Connection::new(transport, socket)
-            .await
-            .map_err(|error| HttpError::new(ErrorKind::Connect).with_source(error))
+        let connection = match transport.protocol()? {
+            Protocol::Http1 => {
+                Connection::new(transport, socket, runtime.now(), self.pool.max_headers()).await
+            }
+        };
+        connection.map_err(|error| HttpError::new(ErrorKind::Connect).with_source(error))
     }
 
     #[cfg(feature = "tls")]
     async fn secure(&self, target: &Target, socket: Socket) -> Result<Transport, HttpError> {
-        let stream = tls::handshake(&self.tls, target.host()?, socket).await?;
+        let stream = self.tls.handshake(target, socket).await?;
         Ok(Transport::Tls(Box::new(stream)))
     }
 

@@ -69,16 +69,19 @@ impl Tcp for TcpStream {
         let mut read = None;
         // For tokio only "would block" ends readiness. It must be told so from inside, where it
         // has noted which event it was that is used up.
-        let used_up = self.try_io(Interest::READABLE, || {
+        let told = self.try_io(Interest::READABLE, || {
             let result = receive(self, buffer);
-            let all = matches!(result, Ok(n) if n > 0 && n < buffer.len());
+            let used_up = match &result {
+                Ok(n) => *n > 0 && *n < buffer.len(),
+                Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+            };
             read = Some(result);
-            if all {
+            if used_up {
                 return Err(io::ErrorKind::WouldBlock.into());
             }
             Ok(())
         });
-        drop(used_up);
+        drop(told);
         // Where tokio knows of nothing the kernel may, whose event is still to come.
         read.unwrap_or_else(|| receive(self, buffer))
     }

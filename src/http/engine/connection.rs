@@ -39,7 +39,7 @@ struct Life {
 /// Why there is no response.
 pub(super) enum Refused {
     /// The connection had ended before the request, which is where it was.
-    Unsent,
+    Unsent(hyper::Error),
     Failed(HttpError),
 }
 
@@ -149,7 +149,7 @@ impl Connection {
         response.map_err(|mut error| match error.take_message() {
             Some(outgoing) => {
                 *request = outgoing.map(Outgoing::into_body);
-                Refused::Unsent
+                Refused::Unsent(error.into_error())
             }
             None => Refused::Failed(failure::of_exchange(error.into_error(), &self.socket)),
         })

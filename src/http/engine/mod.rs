@@ -228,7 +228,7 @@ impl Inner {
                 Ok(response) => return Ok((response, connection)),
                 Err(Refused::Failed(error)) => return Err(error),
                 // The server had closed it while it rested.
-                Err(Refused::Unsent) => {}
+                Err(Refused::Unsent(_)) => {}
             }
             under_way.store(false, Relaxed);
         }
@@ -242,8 +242,7 @@ impl Inner {
         match connection.send(request, phases, held()).await {
             Ok(response) => Ok((response, connection)),
             Err(Refused::Failed(error)) => Err(error),
-            Err(Refused::Unsent) => Err(HttpError::new(ErrorKind::Connect)
-                .with_message("closed before the request was sent")),
+            Err(Refused::Unsent(error)) => Err(failure::before_the_request(error)),
         }
     }
 

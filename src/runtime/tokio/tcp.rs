@@ -101,3 +101,57 @@ impl Tcp for TcpStream {
 fn receive(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
     (&*SockRef::from(stream)).read(buffer)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::io::Write;
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// Both ends of a connection, ours as it is once `sent` has arrived and tokio has heard of it.
+    fn receiving(sent: &[u8], test: impl FnOnce(&dyn Tcp)) {
+        let runtime = ::tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .build()
+            .unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut theirs = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (ours, _) = listener.accept().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        runtime.block_on(async {
+            let tcp = Sockets::default().watch(runtime.handle(), ours).unwrap();
+            theirs.write_all(sent).unwrap();
+            poll_fn(|cx| tcp.poll_readable(cx)).await.unwrap();
+            test(&*tcp);
+        });
+    }
+
+    fn is_readable(tcp: &dyn Tcp) -> bool {
+        tcp.poll_readable(&mut Context::from_waker(std::task::Waker::noop()))
+            .is_ready()
+    }
+
+    #[test]
+    fn a_read_that_leaves_room_was_the_last() {
+        receiving(b"four", |tcp| {
+            assert_eq!(tcp.read(&mut [0; 3]).unwrap(), 3);
+            assert!(is_readable(tcp), "the buffer was full");
+            assert_eq!(tcp.read(&mut [0; 3]).unwrap(), 1);
+            assert!(!is_readable(tcp));
+        });
+    }
+
+    #[test]
+    fn a_read_of_nothing_ends_readiness() {
+        receiving(b"four", |tcp| {
+            // As it is if the kernel had more than tokio knew of.
+            assert_eq!((&*tcp.socket()).read(&mut [0; 8]).unwrap(), 4);
+            assert!(is_readable(tcp));
+            let error = tcp.read(&mut [0; 3]).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+            assert!(!is_readable(tcp));
+        });
+    }
+}

@@ -48,8 +48,8 @@ pub(in crate::http) const MAX_HEAD: usize = 256 * 1024;
 /// How many headers it may have at other clients.
 #[cfg(any(feature = "hyper-tokio", feature = "reqwest"))]
 pub(in crate::http) const MAX_HEADERS: usize = 256;
-/// How many headers the protocol has room for on its stack. For more it makes room in each
-/// response, which costs a twentieth of the CPU of a request.
+/// How many headers the protocol has room for on its stack. For more it allocates for each
+/// response, and fills what it allocated.
 pub(super) const CHEAP_HEADERS: usize = 100;
 
 impl Connection {

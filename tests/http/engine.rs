@@ -284,6 +284,12 @@ fn as_many_headers_as_were_allowed() {
                 .unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Protocol);
         }
+        let rt = threads(1);
+        let engine = Engine::builder(&rt).max_headers(usize::MAX).build();
+        fetch(&engine, &server.url("/5000")).await.unwrap();
+        let engine = Engine::builder(&rt).max_headers(0).build();
+        let error = fetch(&engine, &server.url("/1")).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Protocol);
     });
     server.finish();
 }

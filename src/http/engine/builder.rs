@@ -142,7 +142,7 @@ impl EngineBuilder {
     /// [`Protocol`](crate::http::ErrorKind::Protocol). Default 100.
     ///
     /// Room for more is made anew for each response, used or not: for 256 it costs a small request
-    /// 6 to 9 % more CPU. Whatever the number, a head may have 256 KiB.
+    /// 6 to 9 % more CPU. Whatever the number, a head may have 256 KiB; nought refuses every header.
     pub fn max_headers(self, n: usize) -> Self {
         Self {
             limits: Limits {

@@ -62,7 +62,8 @@ impl Connection {
         let mut builder = http1::Builder::new();
         builder.max_buf_size(MAX_HEAD);
         if max_headers != CHEAP_HEADERS {
-            builder.max_headers(max_headers);
+            // More of them, of four bytes at least, do not fit into a head.
+            builder.max_headers(max_headers.min(MAX_HEAD / 4));
         }
         let (sender, protocol) = builder.handshake(transport).await?;
         Ok(Self {

@@ -42,6 +42,8 @@ mod sleep;
 #[cfg(feature = "smol")]
 mod smol;
 mod spawner;
+#[cfg(feature = "http")]
+mod tcp;
 #[cfg(feature = "threads")]
 mod threads;
 #[cfg(any(feature = "threads", all(test, untethered_loom)))]
@@ -86,6 +88,8 @@ pub(crate) use self::driver::{Driver, Drives, Seat};
 pub(crate) use self::sleep::present;
 #[cfg(feature = "http")]
 pub(crate) use self::sleep::wall_clock;
+#[cfg(feature = "http")]
+pub(crate) use self::tcp::Tcp;
 pub(crate) use self::unobserved::{Hook, print_unobserved, report_unobserved};
 
 #[cfg(not(any(feature = "async-std", feature = "smol")))]
@@ -273,6 +277,12 @@ impl Runtime {
     pub(crate) fn most_drivers(&self) -> usize {
         let most = self.inner.most_drivers.get_or_init(|| self.parallelism());
         most.get()
+    }
+
+    /// Has a reactor watch `socket`, which does not block.
+    #[cfg(feature = "http")]
+    pub(crate) fn watch(&self, socket: std::net::TcpStream) -> std::io::Result<Arc<dyn Tcp>> {
+        self.inner.spawner.watch(socket)
     }
 
     pub(crate) fn watches_groups(&self) -> bool {

@@ -73,6 +73,18 @@ pub trait Spawner: Send + Sync + 'static {
         Ok(())
     }
 
+    /// Has the runtime's own reactor watch `socket`, which does not block.
+    ///
+    /// By default that of async-io, which serves every executor from a thread of its own.
+    #[cfg(feature = "http")]
+    #[doc(hidden)]
+    fn watch(
+        &self,
+        socket: std::net::TcpStream,
+    ) -> std::io::Result<std::sync::Arc<dyn super::Tcp>> {
+        super::tcp::watch(socket)
+    }
+
     /// Whether the task that is polled on this thread has used up its share and ought to yield.
     #[doc(hidden)]
     fn should_yield(&self) -> bool {

@@ -1,3 +1,6 @@
+#[cfg(feature = "http")]
+mod tcp;
+
 use std::cell::Cell;
 use std::fmt;
 use std::future::{Future, pending};
@@ -66,7 +69,12 @@ impl TryFrom<Handle> for Runtime {
 
     fn try_from(handle: Handle) -> Result<Self, NoRuntime> {
         let timers = Timers::new(handle.clone())?;
-        Ok(Self::on(Tasks(handle), Clock::Tokio(timers)))
+        let tasks = Tasks {
+            #[cfg(feature = "http")]
+            sockets: tcp::Sockets::default(),
+            handle,
+        };
+        Ok(Self::on(tasks, Clock::Tokio(timers)))
     }
 }
 
@@ -91,38 +99,47 @@ impl fmt::Display for NoRuntime {
 
 impl std::error::Error for NoRuntime {}
 
-struct Tasks(Handle);
+struct Tasks {
+    handle: Handle,
+    #[cfg(feature = "http")]
+    sockets: tcp::Sockets,
+}
 
 impl Spawner for Tasks {
     fn spawn(&self, task: BoxFuture<'static, ()>) {
-        self.0.spawn(task);
+        self.handle.spawn(task);
     }
 
     fn spawn_driver(&self, driver: Driver) {
-        self.0.spawn(driver);
+        self.handle.spawn(driver);
     }
 
     fn spawn_blocking(&self, work: Box<dyn FnOnce() + Send>) {
         // tokio panics where the system gives it no thread. The work is in its queue by then, to
         // be run by a later thread or dropped with the runtime.
-        if let Err(payload) = catch(|| self.0.spawn_blocking(work)) {
+        if let Err(payload) = catch(|| self.handle.spawn_blocking(work)) {
             forget_panic(payload);
         }
     }
 
+    #[cfg(feature = "http")]
+    fn watch(&self, socket: std::net::TcpStream) -> std::io::Result<Arc<dyn super::Tcp>> {
+        self.sockets.watch(&self.handle, socket)
+    }
+
     fn parallelism(&self) -> NonZeroUsize {
-        NonZeroUsize::new(self.0.metrics().num_workers()).unwrap_or(NonZeroUsize::MIN)
+        NonZeroUsize::new(self.handle.metrics().num_workers()).unwrap_or(NonZeroUsize::MIN)
     }
 
     fn block_on(&self, main: Pin<&mut dyn Future<Output = ()>>) -> Result<(), String> {
-        if let RuntimeFlavor::CurrentThread = self.0.runtime_flavor() {
+        if let RuntimeFlavor::CurrentThread = self.handle.runtime_flavor() {
             return Err(
                 "a tokio runtime of one thread runs nothing outside of its own \
                         `Runtime::block_on`: await the future there"
                     .into(),
             );
         }
-        self.0.block_on(main);
+        self.handle.block_on(main);
         Ok(())
     }
 
@@ -139,12 +156,12 @@ impl Spawner for Tasks {
 
     fn keeps_woken_last(&self) -> bool {
         // It waits for this worker, where no other can take it, until one more is woken or spawned.
-        self.0.metrics().num_workers() > 1
+        self.handle.metrics().num_workers() > 1
     }
 
     fn bump(&self) {
         if self.keeps_woken_last() {
-            self.0.spawn(async {});
+            self.handle.spawn(async {});
         }
     }
 }
@@ -231,17 +248,22 @@ impl Watched {
             .unwrap_or_else(Instant::now)
     }
 
-    /// Runs `f` in tokio's context. `None` where the thread is too far gone to have one: in the
-    /// destructors of its thread-local variables.
     #[inline]
     fn inside<T>(&self, f: impl FnOnce() -> T) -> Option<T> {
-        let lives = CONTEXT.try_with(|context| context.lives);
-        if !lives.unwrap_or_else(|_| context_lives()) {
-            return None;
-        }
-        let _inside = self.handle.enter();
-        Some(f())
+        inside(&self.handle, f)
     }
+}
+
+/// Runs `f` in tokio's context. `None` where the thread is too far gone to have one: in the
+/// destructors of its thread-local variables.
+#[inline]
+fn inside<T>(handle: &Handle, f: impl FnOnce() -> T) -> Option<T> {
+    let lives = CONTEXT.try_with(|context| context.lives);
+    if !lives.unwrap_or_else(|_| context_lives()) {
+        return None;
+    }
+    let _inside = handle.enter();
+    Some(f())
 }
 
 thread_local! {

@@ -18,8 +18,19 @@ use untethered::http::{
     Request, TimeoutPhase,
 };
 use untethered::runtime::threads;
+use untethered::sim::Sim;
 
 use crate::support::{STUCK, get, poll_once, wait_for_phase};
+
+/// Runs a test on async-io's sockets, and on tokio's.
+fn on_both_sockets(test: impl Fn(&Runtime)) {
+    test(&threads(1));
+    #[cfg(feature = "tokio")]
+    {
+        let on = crate::runtimes::tokio_with_sockets();
+        test(&on.rt);
+    }
+}
 
 async fn fetch(engine: &Engine, url: &str) -> Result<String, HttpError> {
     let response = engine.send(get(url)).await?;
@@ -160,6 +171,10 @@ fn closing_waits_for_what_is_in_use() {
 
 #[test]
 fn closing_ends_what_takes_too_long() {
+    on_both_sockets(closing_ends_what_takes_too_long_on);
+}
+
+fn closing_ends_what_takes_too_long_on(rt: &Runtime) {
     let server = Server::new(|peer| {
         let request = peer.request().unwrap();
         if request.path() == "/body" {
@@ -168,8 +183,7 @@ fn closing_ends_what_takes_too_long() {
         peer.wait_for_close();
     });
     block_on(async {
-        let rt = threads(1);
-        let resolving = Engine::builder(&rt)
+        let resolving = Engine::builder(rt)
             .resolver(|_| std::future::pending())
             .build();
         let mut exchange = resolving.send(get("http://h/"));
@@ -177,7 +191,7 @@ fn closing_ends_what_takes_too_long() {
         resolving.close(Duration::ZERO).await;
         assert_eq!(exchange.await.unwrap_err().kind(), ErrorKind::Cancelled);
 
-        let engine = Engine::new(&rt);
+        let engine = Engine::new(rt);
         let phases = Phases::new();
         let mut request = get(&server.url("/"));
         request.extensions_mut().insert(phases.clone());
@@ -250,6 +264,134 @@ fn connections_at_rest_are_bounded() {
         });
     }
     drop(other);
+    server.finish();
+}
+
+#[test]
+fn as_many_headers_as_were_allowed() {
+    let server = Server::answering(|request| {
+        let headers = "X: y\r\n".repeat(request.path()[1..].parse::<usize>().unwrap() - 1);
+        format!("HTTP/1.1 200 OK\r\n{headers}Content-Length: 0\r\n\r\n").into()
+    });
+    block_on(async {
+        for most in [1, 99, 200] {
+            let engine = Engine::builder(&threads(1)).max_headers(most).build();
+            fetch(&engine, &server.url(&format!("/{most}")))
+                .await
+                .unwrap();
+            let error = fetch(&engine, &server.url(&format!("/{}", most + 1)))
+                .await
+                .unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Protocol);
+        }
+        let rt = threads(1);
+        let engine = Engine::builder(&rt).max_headers(usize::MAX).build();
+        fetch(&engine, &server.url("/5000")).await.unwrap();
+        let engine = Engine::builder(&rt).max_headers(0).build();
+        let error = fetch(&engine, &server.url("/1")).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Protocol);
+    });
+    server.finish();
+}
+
+// H21
+#[test]
+fn a_connection_takes_so_many_requests() {
+    let server = Server::answering(|_| response(200, b"ok"));
+    block_on(async {
+        let engine = Engine::builder(&threads(1)).max_requests(2).build();
+        for _ in 0..5 {
+            fetch(&engine, &server.url("/")).await.unwrap();
+        }
+        assert_eq!(server.accepted(), 3);
+        drop(engine);
+    });
+    server.finish();
+}
+
+#[test]
+#[should_panic = "a connection that takes no request serves nobody"]
+fn a_connection_for_no_request() {
+    let _ = Engine::builder(&threads(1)).max_requests(0);
+}
+
+// H21
+#[test]
+fn a_connection_gets_only_so_old() {
+    let (closed, seen) = mpsc::channel();
+    let closed = Mutex::new(closed);
+    let server = Server::new(move |peer| {
+        while peer.request().is_some() {
+            peer.write(&response(200, &[b'x'; 300_000]));
+        }
+        closed.lock().unwrap().send(peer.number).unwrap();
+    });
+    let sim = Sim::new();
+    let age = Duration::from_secs(60);
+    let builder = || Engine::builder(&sim.runtime()).idle_time(age * 2);
+    block_on(async {
+        let engine = builder().max_age(age).build();
+        fetch(&engine, &server.url("/")).await.unwrap();
+        sim.advance(age - Duration::from_nanos(1));
+        fetch(&engine, &server.url("/")).await.unwrap();
+        assert_eq!(server.accepted(), 1);
+        // At rest, without anybody using it.
+        sim.advance(Duration::from_nanos(1));
+        assert_eq!(seen.recv_timeout(STUCK).unwrap(), 0);
+        // In use.
+        let answer = engine.send(get(&server.url("/"))).await.unwrap();
+        sim.advance(age);
+        answer.into_body().bytes(1 << 20).await.unwrap();
+        assert_eq!(seen.recv_timeout(STUCK).unwrap(), 1);
+
+        let engine = builder().max_age(Duration::ZERO).build();
+        for number in 2..4 {
+            fetch(&engine, &server.url("/")).await.unwrap();
+            assert_eq!(seen.recv_timeout(STUCK).unwrap(), number);
+        }
+        let engine = builder()
+            .idle_time(Duration::MAX)
+            .max_age(Duration::MAX)
+            .build();
+        fetch(&engine, &server.url("/")).await.unwrap();
+        sim.advance(Duration::from_secs(1 << 30));
+        fetch(&engine, &server.url("/")).await.unwrap();
+        assert_eq!(server.accepted(), 5);
+    });
+    server.finish();
+}
+
+// H22
+#[cfg(feature = "tokio")]
+#[test]
+fn where_the_sockets_have_ended_an_exchange_fails() {
+    let server = Server::new(|peer| {
+        while let Some(request) = peer.request() {
+            match request.path() {
+                "/" => peer.write(&response(200, b"ok")),
+                "/half" => peer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"),
+                _ => peer.wait_for_close(),
+            }
+        }
+    });
+    let on = crate::runtimes::tokio_with_sockets();
+    let engine = Engine::new(&on.rt);
+    let mut begun = None;
+    (on.block_on)(Box::pin(async {
+        begun = Some(engine.send(get(&server.url("/half"))).await.unwrap());
+        fetch(&engine, &server.url("/")).await.unwrap();
+    }));
+    drop(on);
+    block_on(async {
+        begun.unwrap().into_body().bytes(100).await.unwrap_err();
+        // On the connection that is at rest.
+        let error = fetch(&engine, &server.url("/never")).await.unwrap_err();
+        assert!(error.maybe_sent());
+        assert_eq!(server.accepted(), 2);
+        // On a new one.
+        let error = fetch(&engine, &server.url("/")).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Connect);
+    });
     server.finish();
 }
 
@@ -479,10 +621,14 @@ fn no_secrets_in_errors() {
 /// A connection goes from task to task: it must wake the one that waits now, and no other.
 #[test]
 fn former_users_are_not_woken() {
+    on_both_sockets(former_users_are_not_woken_on);
+}
+
+fn former_users_are_not_woken_on(rt: &Runtime) {
     // Not all at once, so that the former user drives it to the end.
     let server = Server::answering(|_| response(200, &[b'x'; 300_000]));
     let url = server.url("/");
-    let engine = Engine::new(&threads(1));
+    let engine = Engine::new(rt);
     let counting = Arc::new(Counting::default());
     let waker = Waker::from(counting.clone());
     let mut former = Box::pin(fetch(&engine, &url));
@@ -506,6 +652,10 @@ fn former_users_are_not_woken() {
 /// Every prefix of an exchange can be its end: nothing is left, and nobody gets its answer.
 #[test]
 fn dropped_at_every_poll() {
+    on_both_sockets(dropped_at_every_poll_on);
+}
+
+fn dropped_at_every_poll_on(rt: &Runtime) {
     // Who may send the next byte of which answer.
     let permits: Arc<Mutex<HashMap<String, mpsc::Receiver<()>>>> = Arc::default();
     let theirs = permits.clone();
@@ -525,7 +675,7 @@ fn dropped_at_every_poll() {
         }
     });
     block_on(async {
-        let engine = Engine::new(&threads(1));
+        let engine = Engine::new(rt);
         for polls in 0.. {
             let path = format!("/{polls}");
             let (permit, wait) = mpsc::channel();

@@ -6,6 +6,7 @@ mod canary;
 mod clients;
 mod deviations;
 mod engine;
+mod expect;
 #[cfg(feature = "threads")]
 #[path = "../it/random.rs"]
 mod random;
@@ -133,6 +134,13 @@ mount!(engine_on_smol, smol, engine, ENGINE);
 mount!(engine_on_async_std, async_std, engine, ENGINE);
 #[cfg(feature = "tokio")]
 mount!(engine_on_tokio, tokio, engine, ENGINE);
+#[cfg(feature = "tokio")]
+mount!(
+    engine_on_tokio_with_sockets,
+    tokio_with_sockets,
+    engine,
+    ENGINE
+);
 #[cfg(feature = "tokio")]
 mount!(
     engine_on_tokio_current_thread,

@@ -38,6 +38,7 @@ pub(crate) fn async_std() -> On {
     }
 }
 
+/// Without sockets.
 #[cfg(feature = "tokio")]
 pub(crate) fn tokio() -> On {
     on_tokio(tokio::runtime::Builder::new_multi_thread().worker_threads(2))
@@ -45,11 +46,11 @@ pub(crate) fn tokio() -> On {
 
 #[cfg(feature = "tokio")]
 pub(crate) fn tokio_current_thread() -> On {
-    on_tokio(&mut tokio::runtime::Builder::new_current_thread())
+    on_tokio(tokio::runtime::Builder::new_current_thread().enable_all())
 }
 
-/// With sockets, for the clients that take them from the runtime they are in.
-#[cfg(all(feature = "tokio", any(feature = "hyper-tokio", feature = "reqwest")))]
+/// With sockets, which the engine takes where it finds them and other clients can not do without.
+#[cfg(feature = "tokio")]
 pub(crate) fn tokio_with_sockets() -> On {
     on_tokio(
         tokio::runtime::Builder::new_multi_thread()

@@ -6,8 +6,11 @@ use std::sync::Arc;
 use base64::Engine as _;
 use futures_lite::future::block_on;
 use rcgen::{CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
-use rustls::{ServerConfig, ServerConnection};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{NoClientAuth, WebPkiClientVerifier};
+use rustls::{RootCertStore, ServerConfig, ServerConnection};
 use untethered::http::conformance::{Server, response};
 use untethered::http::{Client, Engine, EngineBuilder, ErrorKind, HttpError};
 use untethered::runtime::threads;
@@ -17,6 +20,7 @@ use crate::support::get;
 /// A certificate authority of our own.
 struct Authority {
     issuer: Issuer<'static, KeyPair>,
+    certificate: CertificateDer<'static>,
     pem: String,
 }
 
@@ -28,8 +32,17 @@ impl Authority {
         let certificate = params.self_signed(&key).unwrap();
         Self {
             pem: pem(certificate.der()),
+            certificate: certificate.der().clone(),
             issuer: Issuer::new(params, key),
         }
+    }
+
+    /// A certificate for `name`, and its key.
+    fn identity(&self, name: &str) -> (CertificateDer<'static>, KeyPair) {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new([name.to_owned()]).unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        (certificate.der().clone(), key)
     }
 
     /// A server that shows a certificate for `name`, valid until `year`.
@@ -51,16 +64,25 @@ fn self_signed() -> (Server, String) {
 }
 
 fn serve(certificate: CertificateDer<'static>, key: &KeyPair) -> Server {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
+    serve_with(certificate, key, Arc::new(NoClientAuth), &[])
+}
+
+fn serve_with(
+    certificate: CertificateDer<'static>,
+    key: &KeyPair,
+    clients: Arc<dyn ClientCertVerifier>,
+    protocols: &[&[u8]],
+) -> Server {
+    let mut config = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .unwrap()
-        .with_no_client_auth()
+        .with_client_cert_verifier(clients)
         .with_single_cert(
             vec![certificate],
             PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
         )
         .unwrap();
+    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
     let config = Arc::new(config);
     Server::new(move |peer| {
         let mut session = ServerConnection::new(config.clone()).unwrap();
@@ -79,20 +101,39 @@ fn serve(certificate: CertificateDer<'static>, key: &KeyPair) -> Server {
                 stream.write_all(b"HTTP/1.1 200 OK\r\n\r\nhalf").unwrap();
                 return;
             }
-            stream.write_all(&response(200, &[b'x'; 100_000])).unwrap();
+            let mut body = vec![b'x'; 100_000];
+            if request.starts_with("GET /who ") {
+                body = match stream.conn.peer_certificates() {
+                    Some(certificates) => certificates[0].to_vec(),
+                    None => Vec::new(),
+                };
+            }
+            stream.write_all(&response(200, &body)).unwrap();
         }
     })
 }
 
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
 fn pem(certificate: &CertificateDer<'_>) -> String {
-    let text = base64::engine::general_purpose::STANDARD.encode(certificate);
+    armour("CERTIFICATE", certificate)
+}
+
+fn key_pem(key: &KeyPair) -> String {
+    armour("PRIVATE KEY", &key.serialize_der())
+}
+
+fn armour(what: &str, bytes: &[u8]) -> String {
+    let text = base64::engine::general_purpose::STANDARD.encode(bytes);
     let lines: Vec<_> = text
         .as_bytes()
         .chunks(64)
         .map(String::from_utf8_lossy)
         .collect();
     format!(
-        "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
+        "-----BEGIN {what}-----\n{}\n-----END {what}-----\n",
         lines.join("\n")
     )
 }
@@ -192,4 +233,88 @@ fn roots_that_are_none() {
         let error = builder().root_certificates(pem.as_bytes()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Tls);
     }
+}
+
+// H6
+#[test]
+fn a_client_certificate_is_shown_to_its_origin_alone() {
+    let authority = Authority::new();
+    let mut roots = RootCertStore::empty();
+    roots.add(authority.certificate.clone()).unwrap();
+    let roots = Arc::new(roots);
+    let verifier = || WebPkiClientVerifier::builder_with_provider(roots.clone(), provider());
+    let server = |clients| {
+        let (certificate, key) = authority.identity("127.0.0.1");
+        serve_with(certificate, &key, clients, &[])
+    };
+    let strict = server(verifier().build().unwrap());
+    let curious = server(verifier().allow_unauthenticated().build().unwrap());
+
+    let trusting =
+        |builder: EngineBuilder| builder.root_certificates(authority.pem.as_bytes()).unwrap();
+    let error = fetch(&strict, "/who", trusting).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Tls, "{error:?}");
+
+    let (certificate, key) = authority.identity("client");
+    let identity = pem(&certificate) + &key_pem(&key);
+    let origin = strict.url("/any/path").replace("http://", "HTTPS://");
+    let engine = trusting(Engine::builder(&threads(1)))
+        .client_certificate(&origin.parse().unwrap(), identity.as_bytes())
+        .unwrap()
+        .build();
+    let who = |server: &Server| {
+        let url = server.url("/who").replace("http://", "https://");
+        block_on(async {
+            let response = engine.send(get(&url)).await.unwrap();
+            response.into_body().bytes(10_000).await.unwrap()
+        })
+    };
+    assert_eq!(who(&strict), certificate.as_ref());
+    assert_eq!(who(&curious), "");
+    drop(engine);
+    strict.finish();
+    curious.finish();
+}
+
+#[test]
+fn client_certificates_that_are_none() {
+    let authority = Authority::new();
+    let (certificate, key) = authority.identity("client");
+    let (_, other) = authority.identity("other");
+    let refused = |origin: &'static str, pem: String| {
+        let origin = origin.parse().unwrap();
+        let builder = Engine::builder(&threads(1));
+        builder
+            .client_certificate(&origin, pem.as_bytes())
+            .unwrap_err()
+            .kind()
+    };
+    let good = pem(&certificate) + &key_pem(&key);
+    for origin in ["http://h/", "/path", "https://h:0/"] {
+        assert_eq!(refused(origin, good.clone()), ErrorKind::InvalidRequest);
+    }
+    let mismatch = pem(&certificate) + &key_pem(&other);
+    for pem in [String::new(), pem(&certificate), key_pem(&key), mismatch] {
+        assert_eq!(refused("https://h/", pem), ErrorKind::Tls);
+    }
+}
+
+#[test]
+fn a_protocol_that_is_not_spoken() {
+    let authority = Authority::new();
+    let trusting =
+        |builder: EngineBuilder| builder.root_certificates(authority.pem.as_bytes()).unwrap();
+    let server = |protocols: &[&[u8]]| {
+        let (certificate, key) = authority.identity("127.0.0.1");
+        serve_with(certificate, &key, Arc::new(NoClientAuth), protocols)
+    };
+    let both = server(&[b"h2", b"http/1.1"]);
+    assert_eq!(fetch(&both, "/", trusting).unwrap(), 200_000);
+    both.finish();
+    let newer = server(&[b"h2"]);
+    let error = fetch(&newer, "/", trusting).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error:?}");
+    assert!(error.to_string().contains("HTTP/1.1"), "{error}");
+    assert!(!error.maybe_sent());
+    newer.finish();
 }

@@ -83,6 +83,7 @@ macro_rules! conformance_tests {
             any_status_is_an_answer
             bytes_in_headers
             big_head
+            many_headers
             informational_before_the_answer
             http_1_0_until_close
             until_close_then_reset

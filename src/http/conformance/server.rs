@@ -194,6 +194,20 @@ impl Peer {
     /// If the client closes within a head, frames the body wrongly, or if nothing comes for 30 s.
     pub fn request(&mut self) -> Option<Received> {
         let mut received = self.head()?;
+        self.body_of(&mut received).then_some(received)
+    }
+
+    /// Reads the body that belongs to a [`head`](Self::head). `false` if the client closes before
+    /// its end.
+    ///
+    /// # Panics
+    ///
+    /// If the client frames the body wrongly, or if nothing comes for 30 s.
+    pub fn body_of(&mut self, received: &mut Received) -> bool {
+        self.read_body(received).is_some()
+    }
+
+    fn read_body(&mut self, received: &mut Received) -> Option<()> {
         if let Some(length) = received.header("content-length") {
             let length = length.parse().expect("a length is a number");
             received.body = self.take(length)?;
@@ -216,7 +230,12 @@ impl Peer {
                 }
             }
         }
-        Some(received)
+        Some(())
+    }
+
+    /// Whether more came along with what was asked for: part of a body, or another request.
+    pub fn has_more(&self) -> bool {
+        !self.buffer.is_empty()
     }
 
     /// The head of the next request; what follows is left alone.

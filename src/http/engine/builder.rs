@@ -7,8 +7,11 @@ use std::time::Duration;
 
 use http::{HeaderValue, Uri};
 
+use super::connection::CHEAP_HEADERS;
 use super::pool::{Limits, Pool};
 use super::resolve::{self, Lookups, Resolver};
+#[cfg(feature = "tls")]
+use super::target::Target;
 use super::{Engine, Inner};
 use crate::runtime::Runtime;
 
@@ -21,6 +24,7 @@ pub struct EngineBuilder {
     base_url: Option<Uri>,
     resolver: Option<Resolver>,
     local_address: Option<IpAddr>,
+    expect_wait: Duration,
     #[cfg(feature = "tls")]
     tls: super::tls::Options,
 }
@@ -34,6 +38,9 @@ impl EngineBuilder {
                 idle_time: Duration::from_secs(30),
                 max_idle: 512,
                 max_idle_per_host: 256,
+                max_requests: usize::MAX,
+                max_age: Duration::MAX,
+                max_headers: CHEAP_HEADERS,
             },
             user_agent: Some(HeaderValue::from_static(concat!(
                 env!("CARGO_PKG_NAME"),
@@ -43,6 +50,7 @@ impl EngineBuilder {
             base_url: None,
             resolver: None,
             local_address: None,
+            expect_wait: Duration::from_secs(1),
             #[cfg(feature = "tls")]
             tls: super::tls::Options::default(),
         }
@@ -84,11 +92,61 @@ impl EngineBuilder {
         }
     }
 
+    /// How many requests a connection is used for before it is closed, at the end of the last
+    /// response. No limit by default. The server is not told: see
+    /// [`no_keep_alive`](Self::no_keep_alive) for that.
+    ///
+    /// # Panics
+    ///
+    /// If `n` is nought. For a number that comes from outside go by
+    /// [`NonZeroUsize`](std::num::NonZeroUsize).
+    #[track_caller]
+    pub fn max_requests(self, n: usize) -> Self {
+        assert!(n != 0, "a connection that takes no request serves nobody");
+        Self {
+            limits: Limits {
+                max_requests: n,
+                ..self.limits
+            },
+            ..self
+        }
+    }
+
+    /// How old a connection may get: one that is older takes no request, and is closed once it is
+    /// found to be so, at the latest when it has rested for the [`idle_time`](Self::idle_time).
+    /// No limit by default; nought uses each once.
+    ///
+    /// So an engine that lives for long follows a name that leads elsewhere by now.
+    pub fn max_age(self, longest: Duration) -> Self {
+        Self {
+            limits: Limits {
+                max_age: longest,
+                ..self.limits
+            },
+            ..self
+        }
+    }
+
     /// Uses each connection once, and tells the server so.
     pub fn no_keep_alive(self) -> Self {
         Self {
             limits: Limits {
                 keep_alive: false,
+                ..self.limits
+            },
+            ..self
+        }
+    }
+
+    /// How many headers a response may have; one with more fails as
+    /// [`Protocol`](crate::http::ErrorKind::Protocol). Default 100.
+    ///
+    /// Room for more is made anew for each response, used or not: for 256 it costs a small request
+    /// 6 to 9 % more CPU. Whatever the number, a head may have 256 KiB; nought refuses every header.
+    pub fn max_headers(self, n: usize) -> Self {
+        Self {
+            limits: Limits {
+                max_headers: n,
                 ..self.limits
             },
             ..self
@@ -145,6 +203,18 @@ impl EngineBuilder {
         }
     }
 
+    /// How long the body of a request with the header `Expect: 100-continue` waits for the server
+    /// to ask for it. Then it is sent unasked. Default 1 second; nought does not wait.
+    ///
+    /// An answer that comes before the body was asked for is the answer: the body stays where it
+    /// is, and the connection is closed after it.
+    pub fn expect_wait(self, longest: Duration) -> Self {
+        Self {
+            expect_wait: longest,
+            ..self
+        }
+    }
+
     /// Connects from this address. Hosts of the other family can then not be reached.
     pub fn local_address(self, address: IpAddr) -> Self {
         Self {
@@ -162,6 +232,26 @@ impl EngineBuilder {
     #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
     pub fn root_certificates(mut self, pem: &[u8]) -> Result<Self, crate::http::HttpError> {
         self.tls.add_roots(pem)?;
+        Ok(self)
+    }
+
+    /// Shows a client certificate to the server at `origin`, such as `https://example.com`, and to
+    /// no other. `pem` holds the chain, beginning with the certificate itself, and its private
+    /// key. The path of `origin` does not count; of two for one origin the later one does.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidRequest`](crate::http::ErrorKind::InvalidRequest) if `origin` is not https.
+    /// [`Tls`](crate::http::ErrorKind::Tls) if a part is missing or not valid, or the key is not
+    /// that of the certificate.
+    #[cfg(feature = "tls")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
+    pub fn client_certificate(
+        mut self,
+        origin: &Uri,
+        pem: &[u8],
+    ) -> Result<Self, crate::http::HttpError> {
+        self.tls.add_identity(&Target::of_https(origin)?, pem)?;
         Ok(self)
     }
 
@@ -186,8 +276,9 @@ impl EngineBuilder {
                 user_agent: self.user_agent,
                 base_url: self.base_url,
                 local_address: self.local_address,
+                expect_wait: self.expect_wait,
                 #[cfg(feature = "tls")]
-                tls: self.tls.connector(),
+                tls: self.tls.connectors(),
             }),
         }
     }

@@ -1,15 +1,15 @@
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use async_io::Async;
 use socket2::{Domain, Protocol, Type};
 
-use crate::runtime::Runtime;
+use crate::runtime::{Runtime, Tcp};
 
 /// How long one address is tried alone before the next one is tried too (RFC 8305).
 const HEAD_START: Duration = Duration::from_millis(250);
@@ -27,11 +27,11 @@ pub(super) async fn connect(
     addresses: &[IpAddr],
     port: u16,
     local: Option<IpAddr>,
-) -> io::Result<Async<TcpStream>> {
+) -> io::Result<Arc<dyn Tcp>> {
     let mut waiting: VecDeque<IpAddr> = in_turn(addresses)
         .filter(|address| local.is_none_or(|local| local.is_ipv4() == address.is_ipv4()))
         .collect();
-    let mut running: Vec<Attempt> = Vec::new();
+    let mut running: Vec<Attempt<'_>> = Vec::new();
     let mut head_start = pin!(runtime.sleep(Duration::ZERO));
     let mut failure = io::Error::new(io::ErrorKind::AddrNotAvailable, "no address to connect to");
     poll_fn(|cx| {
@@ -60,43 +60,46 @@ pub(super) async fn connect(
                 return Poll::Pending;
             }
             waiting.pop_front();
-            running.push(Box::pin(attempt(SocketAddr::new(address, port), local)));
+            running.push(Box::pin(attempt(
+                runtime,
+                SocketAddr::new(address, port),
+                local,
+            )));
             head_start.as_mut().reset(HEAD_START);
         }
     })
     .await
 }
 
-type Attempt = Pin<Box<dyn Future<Output = io::Result<Async<TcpStream>>> + Send>>;
+type Attempt<'a> = Pin<Box<dyn Future<Output = io::Result<Arc<dyn Tcp>>> + Send + 'a>>;
 
-async fn attempt(address: SocketAddr, local: Option<IpAddr>) -> io::Result<Async<TcpStream>> {
-    let tcp = match local {
-        None => Async::<TcpStream>::connect(address).await?,
-        Some(local) => connect_from(local, address).await?,
-    };
-    tcp.get_ref().set_nodelay(true)?;
-    Ok(tcp)
-}
-
-async fn connect_from(local: IpAddr, address: SocketAddr) -> io::Result<Async<TcpStream>> {
+async fn attempt(
+    runtime: &Runtime,
+    address: SocketAddr,
+    local: Option<IpAddr>,
+) -> io::Result<Arc<dyn Tcp>> {
     let socket = socket2::Socket::new(
         Domain::for_address(address),
         Type::STREAM,
         Some(Protocol::TCP),
     )?;
-    socket.bind(&SocketAddr::new(local, 0).into())?;
+    if let Some(local) = local {
+        socket.bind(&SocketAddr::new(local, 0).into())?;
+    }
     socket.set_nonblocking(true)?;
+    socket.set_tcp_nodelay(true)?;
     // "Under way" is an error too, whose number differs between systems: the socket knows.
     let begun = socket.connect(&address.into());
-    let tcp = Async::new(TcpStream::from(socket))?;
-    tcp.writable().await?;
-    if let Some(error) = tcp.get_ref().take_error()? {
+    let tcp = runtime.watch(socket.into())?;
+    poll_fn(|cx| tcp.poll_writable(cx)).await?;
+    if let Some(error) = tcp.socket().take_error()? {
         return Err(error);
     }
-    match (tcp.get_ref().peer_addr(), begun) {
-        (Ok(_), _) => Ok(tcp),
-        (Err(_), Err(error)) | (Err(error), Ok(())) => Err(error),
+    match (tcp.socket().peer_addr(), begun) {
+        (Ok(_), _) => {}
+        (Err(_), Err(error)) | (Err(error), Ok(())) => return Err(error),
     }
+    Ok(tcp)
 }
 
 /// The addresses with IPv6 and IPv4 in turn, beginning with the family of the first, without

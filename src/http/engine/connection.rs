@@ -2,7 +2,8 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -10,11 +11,13 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 
+use super::expect::Gate;
 use super::failure;
 use super::socket::{Hook, Socket};
 use super::transport::Transport;
 use crate::http::{Body, ExchangePhase, HttpError, Phases};
 use crate::primitives::atomic::{AtomicBool, Ordering::Relaxed};
+use crate::runtime::Sleep;
 
 /// A connection that speaks HTTP/1.1. Whoever waits for something on it drives it: there is no
 /// task behind it, and dropping it closes the socket at once.
@@ -22,6 +25,8 @@ pub(super) struct Connection {
     sender: http1::SendRequest<Outgoing>,
     life: Life,
     socket: Socket,
+    made: Instant,
+    requests: usize,
 }
 
 struct Life {
@@ -34,21 +39,33 @@ struct Life {
 /// Why there is no response.
 pub(super) enum Refused {
     /// The connection had ended before the request, which is where it was.
-    Unsent,
+    Unsent(hyper::Error),
     Failed(HttpError),
 }
 
-/// The most bytes a response's head may have, and how many headers.
+/// The most bytes a response's head may have.
 pub(in crate::http) const MAX_HEAD: usize = 256 * 1024;
+/// How many headers it may have at other clients.
+#[cfg(any(feature = "hyper-tokio", feature = "reqwest"))]
 pub(in crate::http) const MAX_HEADERS: usize = 256;
+/// How many headers the protocol has room for on its stack. For more it allocates for each
+/// response, and fills what it allocated.
+pub(super) const CHEAP_HEADERS: usize = 100;
 
 impl Connection {
-    pub(super) async fn new(transport: Transport, socket: Socket) -> hyper::Result<Self> {
-        let (sender, protocol) = http1::Builder::new()
-            .max_headers(MAX_HEADERS)
-            .max_buf_size(MAX_HEAD)
-            .handshake(transport)
-            .await?;
+    pub(super) async fn new(
+        transport: Transport,
+        socket: Socket,
+        made: Instant,
+        max_headers: usize,
+    ) -> hyper::Result<Self> {
+        let mut builder = http1::Builder::new();
+        builder.max_buf_size(MAX_HEAD);
+        if max_headers != CHEAP_HEADERS {
+            // More of them, of four bytes at least, do not fit into a head.
+            builder.max_headers(max_headers.min(MAX_HEAD / 4));
+        }
+        let (sender, protocol) = builder.handshake(transport).await?;
         Ok(Self {
             sender,
             life: Life {
@@ -56,7 +73,19 @@ impl Connection {
                 failure: None,
             },
             socket,
+            made,
+            requests: 0,
         })
+    }
+
+    /// How many requests it was used for.
+    pub(super) fn requests(&self) -> usize {
+        self.requests
+    }
+
+    /// Since when it is there.
+    pub(super) fn made(&self) -> Instant {
+        self.made
     }
 
     /// What it takes to end it from outside.
@@ -82,17 +111,21 @@ impl Connection {
     /// Takes the request, writes it and waits for the head of the response.
     ///
     /// Looks first whether the connection still stands. To be dropped unless it is driven to the
-    /// end of the response.
+    /// end of the response. With `held`, the body waits so long for the server to ask for it.
     pub(super) async fn send(
         &mut self,
         request: &mut Request<Body>,
         phases: Option<&Phases>,
+        held: Option<Sleep>,
     ) -> Result<Response<Incoming>, Refused> {
+        let (gate, key) = held.map(|held| Gate::new(request, held)).unzip();
         let written = phases.map(|phases| (phases, Arc::new(AtomicBool::new(false))));
         let outgoing = std::mem::take(request).map(|body| Outgoing {
             body: Some(body),
+            gate,
             written: written.as_ref().map(|(_, written)| written.clone()),
         });
+        self.requests += 1;
         self.socket.look_again();
         self.socket.forget_writes();
         let mut response = pin!(self.sender.try_send_request(outgoing));
@@ -111,10 +144,13 @@ impl Connection {
             })
         })
         .await;
+        if let Some(key) = key {
+            key.shut();
+        }
         response.map_err(|mut error| match error.take_message() {
             Some(outgoing) => {
                 *request = outgoing.map(Outgoing::into_body);
-                Refused::Unsent
+                Refused::Unsent(error.into_error())
             }
             None => Refused::Failed(failure::of_exchange(error.into_error(), &self.socket)),
         })
@@ -160,6 +196,7 @@ impl fmt::Debug for Connection {
 /// A request's body that notes when the protocol has taken all of it.
 struct Outgoing {
     body: Option<Body>,
+    gate: Option<Gate>,
     written: Option<Arc<AtomicBool>>,
 }
 
@@ -177,6 +214,10 @@ impl HttpBody for Outgoing {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, HttpError>>> {
+        if let Some(gate) = &mut self.gate {
+            ready!(gate.poll(cx));
+            self.gate = None;
+        }
         match &mut self.body {
             Some(body) => Pin::new(body).poll_frame(cx),
             None => Poll::Ready(None),

@@ -8,6 +8,7 @@
 mod builder;
 mod connect;
 mod connection;
+mod expect;
 mod failure;
 mod pool;
 mod resolve;
@@ -45,7 +46,7 @@ use self::pool::{Lease, Pool};
 use self::resolve::Lookups;
 use self::socket::Socket;
 use self::target::{Host, Target};
-use self::transport::Transport;
+use self::transport::{Protocol, Transport};
 use super::{
     Body, Capabilities, Client, Deadline, ErrorKind, Exchange, ExchangePhase, HttpError, Phases,
 };
@@ -57,6 +58,12 @@ use crate::runtime::Runtime;
 /// Clones share the connections. A request is driven by whoever awaits it: no task stands behind
 /// a connection, and dropping the exchange or the response's body closes it at once. The runtime
 /// is used for resolving names, for timers and to close what has rested too long.
+///
+/// On a tokio runtime that was built with `enable_io` it is tokio that watches the sockets; they
+/// work while that runtime does. Everywhere else they are async-io's, which has a thread of its
+/// own. tokio answers by a panic only whether it has sockets: it is asked once, before the first
+/// connection. The panic is caught, but the program's panic hook sees it, and a program that
+/// aborts on panic ends.
 ///
 /// A connection is used again only after the end of a response was seen on it. It is looked at
 /// before it is used again; if the server has closed it meanwhile, the request goes out on
@@ -100,8 +107,9 @@ struct Inner {
     user_agent: Option<HeaderValue>,
     base_url: Option<Uri>,
     local_address: Option<IpAddr>,
+    expect_wait: Duration,
     #[cfg(feature = "tls")]
-    tls: futures_rustls::TlsConnector,
+    tls: tls::Connectors,
 }
 
 impl Engine {
@@ -210,13 +218,17 @@ impl Inner {
         phases: Option<&Phases>,
         under_way: &AtomicBool,
     ) -> Result<(Response<Incoming>, Box<Connection>), HttpError> {
+        let held = || {
+            let wait = target.holds_body.then_some(self.expect_wait)?;
+            Some(self.pool.runtime().sleep(wait))
+        };
         while let Some(mut connection) = lease.take_idle() {
             under_way.store(true, Relaxed);
-            match connection.send(request, phases).await {
+            match connection.send(request, phases, held()).await {
                 Ok(response) => return Ok((response, connection)),
                 Err(Refused::Failed(error)) => return Err(error),
                 // The server had closed it while it rested.
-                Err(Refused::Unsent) => {}
+                Err(Refused::Unsent(_)) => {}
             }
             under_way.store(false, Relaxed);
         }
@@ -227,11 +239,10 @@ impl Inner {
         let mut connection = Box::new(Box::pin(self.connect(target, lease)).await?);
         lease.uses(&connection);
         under_way.store(true, Relaxed);
-        match connection.send(request, phases).await {
+        match connection.send(request, phases, held()).await {
             Ok(response) => Ok((response, connection)),
             Err(Refused::Failed(error)) => Err(error),
-            Err(Refused::Unsent) => Err(HttpError::new(ErrorKind::Connect)
-                .with_message("closed before the request was sent")),
+            Err(Refused::Unsent(error)) => Err(failure::before_the_request(error)),
         }
     }
 
@@ -273,14 +284,17 @@ impl Inner {
         } else {
             Transport::Plain(socket.clone())
         };
-        Connection::new(transport, socket)
-            .await
-            .map_err(|error| HttpError::new(ErrorKind::Connect).with_source(error))
+        let connection = match transport.protocol()? {
+            Protocol::Http1 => {
+                Connection::new(transport, socket, runtime.now(), self.pool.max_headers()).await
+            }
+        };
+        connection.map_err(|error| HttpError::new(ErrorKind::Connect).with_source(error))
     }
 
     #[cfg(feature = "tls")]
     async fn secure(&self, target: &Target, socket: Socket) -> Result<Transport, HttpError> {
-        let stream = tls::handshake(&self.tls, target.host()?, socket).await?;
+        let stream = self.tls.handshake(target, socket).await?;
         Ok(Transport::Tls(Box::new(stream)))
     }
 

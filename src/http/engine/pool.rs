@@ -1,6 +1,6 @@
 use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -17,10 +17,34 @@ use crate::sync::{Key, NeedsClone, WaitList, wake_all};
 use crate::task::{CancellationToken, Task, discard};
 
 /// Where a connection leads to.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Origin {
     pub(super) secure: bool,
     pub(super) authority: Authority,
+    /// Looked up twice for a request, and read byte by byte: so it is kept.
+    hash: u64,
+}
+
+impl Origin {
+    pub(super) fn new(secure: bool, authority: Authority) -> Self {
+        // FNV-1a. Who picks names to collide gains little: the table is bounded.
+        let mut hash = 0xcbf2_9ce4_8422_2325_u64 ^ u64::from(secure);
+        for byte in authority.as_str().bytes() {
+            let byte = u64::from(byte.to_ascii_lowercase());
+            hash = (hash ^ byte).wrapping_mul(0x0100_0000_01b3);
+        }
+        Self {
+            secure,
+            authority,
+            hash,
+        }
+    }
+}
+
+impl Hash for Origin {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
 }
 
 /// The connections at rest, and who is using one.
@@ -43,6 +67,23 @@ pub(super) struct Limits {
     pub(super) idle_time: Duration,
     pub(super) max_idle: usize,
     pub(super) max_idle_per_host: usize,
+    pub(super) max_requests: usize,
+    pub(super) max_age: Duration,
+    pub(super) max_headers: usize,
+}
+
+impl Limits {
+    fn is_used_up(&self, connection: &Connection, now: Instant) -> bool {
+        let age = now.saturating_duration_since(connection.made());
+        !self.keep_alive || connection.requests() >= self.max_requests || age >= self.max_age
+    }
+
+    /// Until when a connection may rest from now on. `None` is for ever.
+    fn until(&self, connection: &Connection, now: Instant) -> Option<Instant> {
+        let of_age = connection.made().checked_add(self.max_age);
+        let idle = now.checked_add(self.idle_time);
+        of_age.into_iter().chain(idle).min()
+    }
 }
 
 #[derive(Debug)]
@@ -50,7 +91,7 @@ struct State {
     closed: bool,
     /// The newest connection of a host is last. Hosts without any stay for a while, because they
     /// tend to come back.
-    idle: HashMap<Origin, VecDeque<Idle>, BuildHasherDefault<Fnv>>,
+    idle: HashMap<Origin, VecDeque<Idle>, BuildHasherDefault<Kept>>,
     idle_count: usize,
     in_use: Slab<Option<Hook>>,
     closers: WaitList,
@@ -62,6 +103,14 @@ struct State {
 struct Idle {
     connection: Box<Connection>,
     since: Instant,
+    /// `None` is for ever.
+    until: Option<Instant>,
+}
+
+impl Idle {
+    fn is_over(&self, now: Instant) -> bool {
+        self.until.is_some_and(|until| until <= now)
+    }
 }
 
 /// How many hosts may be remembered on top of those that have a connection.
@@ -91,6 +140,10 @@ impl Pool {
 
     pub(super) fn keep_alive(&self) -> bool {
         self.limits.keep_alive
+    }
+
+    pub(super) fn max_headers(&self) -> usize {
+        self.limits.max_headers
     }
 
     /// Fires when a close has waited long enough.
@@ -155,23 +208,25 @@ impl Pool {
     fn reap(&self) -> Option<Instant> {
         let now = self.runtime.now();
         let mut stale = Vec::new();
-        let mut oldest: Option<Instant> = None;
+        let mut next: Option<Instant> = None;
         let mut state = self.state.lock();
         for host in state.idle.values_mut() {
-            while let Some(first) = host.front() {
-                if now.saturating_duration_since(first.since) < self.limits.idle_time {
-                    oldest = Some(oldest.map_or(first.since, |oldest| oldest.min(first.since)));
-                    break;
-                }
-                stale.extend(host.pop_front());
+            if host.iter().any(|idle| idle.is_over(now)) {
+                let (over, good) = std::mem::take(host)
+                    .into_iter()
+                    .partition::<Vec<_>, _>(|idle| idle.is_over(now));
+                stale.extend(over);
+                *host = good.into();
             }
+            let first = host.iter().filter_map(|idle| idle.until).min();
+            next = next.into_iter().chain(first).min();
         }
         state.idle_count -= stale.len();
         state.idle.retain(|_, host| !host.is_empty());
-        state.reaping = oldest.is_some();
+        state.reaping = next.is_some();
         drop(state);
         drop(stale);
-        oldest?.checked_add(self.limits.idle_time)
+        next
     }
 }
 
@@ -205,19 +260,22 @@ impl Lease {
     /// A connection at rest that leads there, the one that was used last.
     pub(super) fn take_idle(&self) -> Option<Box<Connection>> {
         let now = self.pool.runtime.now();
+        let mut stale = Vec::new();
         let mut state = self.pool.state.lock();
         let host = state.idle.get_mut(&self.origin)?;
-        let newest = host.pop_back()?;
-        if now.saturating_duration_since(newest.since) >= self.pool.limits.idle_time {
-            let stale = std::mem::take(host);
-            state.idle_count -= stale.len() + 1;
-            drop(state);
-            drop((newest, stale));
-            return None;
+        let newest = loop {
+            match host.pop_back() {
+                Some(newest) if newest.is_over(now) => stale.push(newest),
+                newest => break newest,
+            }
+        };
+        state.idle_count -= stale.len() + usize::from(newest.is_some());
+        if let Some(newest) = &newest {
+            state.in_use[self.key] = Some(newest.connection.hook());
         }
-        state.idle_count -= 1;
-        state.in_use[self.key] = Some(newest.connection.hook());
-        Some(newest.connection)
+        drop(state);
+        drop(stale);
+        newest.map(|newest| newest.connection)
     }
 
     /// Says which connection is used: so that it can be ended with the engine.
@@ -244,17 +302,23 @@ impl Lease {
 
     /// Gives back the right, and a connection that is good for another exchange.
     pub(super) fn give_back(mut self, connection: Box<Connection>) {
-        if !self.pool.limits.keep_alive {
+        let pool = &self.pool;
+        let since = pool.runtime.now();
+        if pool.limits.is_used_up(&connection, since) {
             return;
         }
         connection.rest();
-        let pool = &self.pool;
-        let since = pool.runtime.now();
+        let until = pool.limits.until(&connection, since);
+        let idle = Idle {
+            connection,
+            since,
+            until,
+        };
         let mut surplus = None;
         let mut start_reaper = false;
         let mut state = pool.state.lock();
         if state.closed || pool.limits.max_idle == 0 || pool.limits.max_idle_per_host == 0 {
-            surplus = Some(Idle { connection, since });
+            surplus = Some(idle);
         } else {
             if state.idle.len() > pool.limits.max_idle.saturating_add(EMPTY_HOSTS) {
                 state.idle.retain(|_, host| !host.is_empty());
@@ -263,7 +327,7 @@ impl Lease {
                 Some(host) => host,
                 None => state.idle.entry(self.origin.clone()).or_default(),
             };
-            host.push_back(Idle { connection, since });
+            host.push_back(idle);
             if host.len() > pool.limits.max_idle_per_host {
                 surplus = host.pop_front();
             } else {
@@ -272,7 +336,7 @@ impl Lease {
                     surplus = state.pop_oldest();
                 }
             }
-            start_reaper = !std::mem::replace(&mut state.reaping, true);
+            start_reaper = until.is_some() && !std::mem::replace(&mut state.reaping, true);
         }
         let left = state.leave(self.key);
         drop(state);
@@ -373,22 +437,19 @@ impl Drop for Closer<'_> {
     }
 }
 
-/// FNV-1a. A host's name comes byte by byte, which std's hasher takes long for. Who picks names to
-/// collide gains little: the table is bounded.
-#[derive(Debug)]
-struct Fnv(u64);
+/// Takes the hash of an [`Origin`] as it is.
+#[derive(Debug, Default)]
+struct Kept(u64);
 
-impl Default for Fnv {
-    fn default() -> Self {
-        Self(0xcbf2_9ce4_8422_2325)
-    }
-}
-
-impl Hasher for Fnv {
+impl Hasher for Kept {
     fn write(&mut self, bytes: &[u8]) {
         for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+            self.write_u64(u64::from(*byte));
         }
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 ^= hash;
     }
 
     fn finish(&self) -> u64 {

@@ -1,14 +1,14 @@
-use std::io::{self, IoSlice, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::io::{self, IoSlice};
+use std::net::Shutdown;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker, ready};
 
-use async_io::Async;
 use futures_io::{AsyncRead, AsyncWrite};
 
 use super::turn::Turn;
 use crate::primitives::atomic::{AtomicBool, Ordering::Relaxed};
+use crate::runtime::Tcp;
 
 /// A TCP connection that does not ask the kernel twice.
 ///
@@ -17,7 +17,7 @@ use crate::primitives::atomic::{AtomicBool, Ordering::Relaxed};
 /// [`drive`](Self::drive) does, once it is known that there is nothing else to do.
 #[derive(Debug, Clone)]
 pub(super) struct Socket {
-    tcp: Arc<Async<TcpStream>>,
+    tcp: Arc<dyn Tcp>,
     marks: Arc<Marks>,
     /// Wakes whoever drives the connection.
     waker: Waker,
@@ -44,7 +44,7 @@ struct Marks {
 const ROUNDS: usize = 4;
 
 impl Socket {
-    pub(super) fn new(tcp: Async<TcpStream>) -> Self {
+    pub(super) fn new(tcp: Arc<dyn Tcp>) -> Self {
         let turn = Turn::new();
         let marks = Arc::new(Marks {
             drained: AtomicBool::new(false),
@@ -55,7 +55,7 @@ impl Socket {
             turn: turn.clone(),
         });
         Self {
-            tcp: Arc::new(tcp),
+            tcp,
             waker: turn.into(),
             bell: marks.clone().into(),
             marks,
@@ -127,13 +127,9 @@ impl Socket {
         Hook(self.tcp.clone())
     }
 
-    fn poll_write_with(
-        &self,
-        cx: &mut Context<'_>,
-        mut write: impl FnMut(&mut &TcpStream) -> io::Result<usize>,
-    ) -> Poll<io::Result<usize>> {
+    fn write(&self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         loop {
-            match write(&mut self.tcp.get_ref()) {
+            match self.tcp.write(slices) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     ready!(self.tcp.poll_writable(cx))?;
                 }
@@ -151,13 +147,13 @@ impl Socket {
 
 /// Ends a socket that somebody else drives.
 #[derive(Debug, Clone)]
-pub(super) struct Hook(Arc<Async<TcpStream>>);
+pub(super) struct Hook(Arc<dyn Tcp>);
 
 impl Hook {
     /// Ends the connection in both directions; whoever drives it reads the end of the stream.
     pub(super) fn hang_up(&self) {
         // Fails only if the peer was faster.
-        self.0.get_ref().shutdown(Shutdown::Both).ok();
+        self.0.socket().shutdown(Shutdown::Both).ok();
     }
 }
 
@@ -178,7 +174,7 @@ impl AsyncRead for Socket {
         loop {
             // First, so that a bell during the call is not missed.
             marks.drained.store(true, Relaxed);
-            match self.tcp.get_ref().read(buffer) {
+            match self.tcp.read(buffer) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     marks.wants_read.store(true, Relaxed);
                     return Poll::Pending;
@@ -203,7 +199,7 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.poll_write_with(cx, |tcp| tcp.write(bytes))
+        self.write(cx, &[IoSlice::new(bytes)])
     }
 
     fn poll_write_vectored(
@@ -211,7 +207,7 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.poll_write_with(cx, |tcp| tcp.write_vectored(slices))
+        self.write(cx, slices)
     }
 
     fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -220,7 +216,7 @@ impl AsyncWrite for Socket {
     }
 
     fn poll_close(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.tcp.get_ref().shutdown(Shutdown::Write))
+        Poll::Ready(self.tcp.socket().shutdown(Shutdown::Write))
     }
 }
 

@@ -4,6 +4,7 @@ use http::uri::{PathAndQuery, Scheme, Uri};
 use http::{HeaderValue, Method, Request, Version, header};
 use http_body::Body as _;
 
+use super::expect;
 use super::pool::Origin;
 use crate::http::{Body, ErrorKind, HttpError};
 
@@ -12,6 +13,8 @@ use crate::http::{Body, ErrorKind, HttpError};
 pub(super) struct Target {
     pub(super) origin: Origin,
     pub(super) port: u16,
+    /// The body is held back until the server asks for it.
+    pub(super) holds_body: bool,
 }
 
 /// A host as it stands in a URL.
@@ -42,7 +45,7 @@ impl Target {
             }
             _ => request.uri(),
         };
-        let target = Self::of_uri(uri)?;
+        let mut target = Self::of_uri(uri)?;
         if target.origin.secure && cfg!(not(feature = "tls")) {
             return Err(no_tls());
         }
@@ -51,6 +54,13 @@ impl Target {
             None => PathAndQuery::from_static("/"),
         };
         frame(request)?;
+        if expect::is_asked_for(request.headers()) {
+            if request.body().is_end_stream() {
+                return Err(invalid("Expect: 100-continue without a body"));
+            }
+            // A server of HTTP/1.0 has no way to ask.
+            target.holds_body = request.version() == Version::HTTP_11;
+        }
         let host = target.host_header()?;
         *request.uri_mut() = path.into();
         let headers = request.headers_mut();
@@ -62,6 +72,21 @@ impl Target {
         }
         if !keep_alive {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        Ok(target)
+    }
+
+    /// Where an https URL leads.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidRequest`](ErrorKind::InvalidRequest) for any other.
+    #[cfg(feature = "tls")]
+    pub(super) fn of_https(uri: &Uri) -> Result<Self, HttpError> {
+        let target = Self::of_uri(uri)?;
+        target.host()?;
+        if !target.origin.secure {
+            return Err(invalid("only an https origin asks for a certificate"));
         }
         Ok(target)
     }
@@ -100,11 +125,9 @@ impl Target {
             },
         };
         Ok(Self {
-            origin: Origin {
-                secure,
-                authority: authority.clone(),
-            },
+            origin: Origin::new(secure, authority.clone()),
             port,
+            holds_body: false,
         })
     }
 

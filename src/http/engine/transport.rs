@@ -7,6 +7,7 @@ use futures_io::{AsyncRead, AsyncWrite};
 use hyper::rt::{Read, ReadBufCursor, Write};
 
 use super::socket::Socket;
+use crate::http::{ErrorKind, HttpError};
 
 /// What HTTP is spoken over.
 #[derive(Debug)]
@@ -14,6 +15,46 @@ pub(super) enum Transport {
     Plain(Socket),
     #[cfg(feature = "tls")]
     Tls(Box<futures_rustls::client::TlsStream<Socket>>),
+}
+
+/// What can be spoken over a transport. Another protocol is chosen here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Protocol {
+    Http1,
+}
+
+impl Protocol {
+    /// The names by which they are offered in a TLS handshake (ALPN), the best first.
+    #[cfg(feature = "tls")]
+    pub(super) const OFFERED: [&[u8]; 1] = [b"http/1.1"];
+
+    /// What the server has chosen of what was offered.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`](ErrorKind::Unsupported) for what was not.
+    fn agreed(name: Option<&[u8]>) -> Result<Self, HttpError> {
+        match name {
+            // A server that chooses nothing knows nothing newer.
+            None | Some(b"http/1.1") => Ok(Self::Http1),
+            Some(name) => {
+                let name = name.escape_ascii();
+                Err(HttpError::new(ErrorKind::Unsupported)
+                    .with_message(format!("the server chose the protocol \"{name}\"")))
+            }
+        }
+    }
+}
+
+impl Transport {
+    /// What is spoken over it.
+    pub(super) fn protocol(&self) -> Result<Protocol, HttpError> {
+        Protocol::agreed(match self {
+            Self::Plain(_) => None,
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => stream.get_ref().1.alpn_protocol(),
+        })
+    }
 }
 
 /// The most that one read takes.
@@ -92,5 +133,22 @@ impl Write for Transport {
             #[cfg(feature = "tls")]
             Self::Tls(stream) => Pin::new(stream).poll_close(cx),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_spoken_is_agreed() {
+        assert_eq!(Protocol::agreed(None).unwrap(), Protocol::Http1);
+        assert_eq!(
+            Protocol::agreed(Some(b"http/1.1")).unwrap(),
+            Protocol::Http1
+        );
+        let error = Protocol::agreed(Some(b"h2\xff")).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert!(error.to_string().contains("\"h2\\xff\""), "{error}");
     }
 }

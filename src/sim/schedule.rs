@@ -5,8 +5,8 @@ use std::str::FromStr;
 /// What a run did otherwise than [`Order::Fifo`](super::Order::Fifo) does it: short for most
 /// bugs, and enough to see one again.
 ///
-/// A text of [`Failure`](super::Failure), read back by [`replay`](super::replay). Each entry is
-/// the number of a decision and what was decided:
+/// From a [`Failure`](super::Failure), and read back by [`Explore::replay`](super::Explore::replay).
+/// Each entry is the number of a decision and what was decided:
 ///
 /// | Entry | At decision 7 |
 /// |---|---|

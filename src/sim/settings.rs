@@ -41,7 +41,8 @@ impl Settings {
 impl Sim {
     /// Whether [`block_on`](Self::block_on) moves time when nothing is ready.
     ///
-    /// By default it does. If it does not, it reports a [`Deadlock`] where it would have.
+    /// By default it does. If it does not, it reports a [`Deadlock`](super::Deadlock) where it would
+    /// have.
     pub fn auto_advance(&self, on: bool) {
         self.shared.lock().settings.auto_advance = on;
     }
@@ -49,12 +50,12 @@ impl Sim {
     /// Whether tasks are woken now and then for no reason.
     ///
     /// By default they are not. Before every step, and when nothing is ready, one time in four
-    /// any live task is woken. The seed of [`Order::Seeded`] decides when and which.
+    /// any live task is woken. The seed of the [`Order`](super::Order) decides when and which.
     pub fn spurious_wakes(&self, on: bool) {
         self.shared.lock().settings.spurious_wakes = on;
     }
 
-    /// What [`Runtime::parallelism`] answers: one by default.
+    /// What [`Runtime::parallelism`](crate::Runtime::parallelism) answers: one by default.
     ///
     /// More shows how tasks interleave that are started once per worker. They still run on one
     /// thread.
@@ -71,7 +72,7 @@ impl Sim {
     }
 
     /// How many polls there may be before time moves, or the call that drives the simulation
-    /// returns: ten million by default, a hundred thousand in an [exploration](explore).
+    /// returns: ten million by default, a hundred thousand in an [exploration](super::explore).
     ///
     /// A task that wakes itself for ever ends a test this way instead of hanging it, with a
     /// report that says how often each task was polled.
@@ -87,9 +88,10 @@ impl Sim {
         self.shared.lock().settings.poll_limit = polls;
     }
 
-    /// For how long [`OutsideWork`] is waited for: a minute by default.
+    /// For how long [`OutsideWork`](super::OutsideWork) is waited for: a minute by default.
     ///
-    /// Real time, the only one there is in a `Sim`: past it a [`Deadlock`] is reported.
+    /// Real time, the only one there is in a `Sim`: past it a [`Deadlock`](super::Deadlock) is
+    /// reported.
     pub fn outside_limit(&self, limit: Duration) {
         self.shared.lock().settings.outside_limit = limit;
     }

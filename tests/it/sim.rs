@@ -700,3 +700,39 @@ fn a_blocking_closure_runs_before_time_moves() {
     sim.block_on(rt.sleep(SECOND));
     assert_eq!(sim.block_on(work).unwrap(), Duration::ZERO);
 }
+
+// D5
+#[test]
+fn whoever_waits_for_others_is_woken_by_what_they_do() {
+    let sim = Sim::new();
+    let rt = sim.runtime();
+    let queue = untethered::Queue::bounded(1);
+    let (begin, began) = std::sync::mpsc::channel::<Option<untethered::sim::OutsideWork>>();
+    let sender = queue.clone();
+    let thread = std::thread::spawn(move || {
+        for work in began {
+            match work {
+                // To end is all it does.
+                Some(work) => drop(work),
+                None => sender.push_blocking(()).unwrap(),
+            }
+        }
+    });
+    // So often that the thread is late now and then, and has to wake who waits for it.
+    sim.block_on(async {
+        let all = sim.outside_work();
+        for _ in 0..300 {
+            begin.send(None).unwrap();
+            queue.pop().await.unwrap();
+        }
+        assert_eq!(sim.elapsed(), Duration::ZERO);
+        drop(all);
+        for _ in 0..300 {
+            begin.send(Some(sim.outside_work())).unwrap();
+            rt.sleep(SECOND).await;
+        }
+        assert_eq!(sim.elapsed(), 300 * SECOND);
+    });
+    drop(begin);
+    thread.join().unwrap();
+}

@@ -81,7 +81,9 @@ fn a_limit_gives_back_what_dropped_waits_held() {
                 async move {
                     let _permit = limit.acquire().await;
                     assert_eq!(at_work.fetch_add(1, SeqCst), 0);
-                    let _leaves = OnDrop::new(move || drop(at_work.fetch_sub(1, SeqCst)));
+                    let _leaves = OnDrop::new(move || {
+                        at_work.fetch_sub(1, SeqCst);
+                    });
                     yield_now().await;
                 }
             };

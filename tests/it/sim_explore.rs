@@ -37,6 +37,10 @@ fn exhaustive_runs_every_order_and_none_twice() {
     assert_eq!(seen.iter().collect::<HashSet<_>>().len(), 6);
     let text = explored.to_string();
     assert_eq!(text, "6 schedules, which is all there are");
+    // Where time can not move, nothing is put off until it has.
+    let late = explore(|sim| drop(run_three(sim))).exhaustive(9);
+    let late = late.faults(Faults::none().delayed_wakes()).run();
+    assert_eq!(late, explored);
 }
 
 // D2
@@ -376,14 +380,73 @@ fn a_dropped_future_is_gone_before_its_none_is_seen() {
             let _guard = guard;
             yield_now().await;
         };
-        sim.block_on(sim.may_drop(future));
-        assert_eq!(log.take(), ["gone"]);
-        // One that is never polled is not on the list for ever.
-        drop(sim.may_drop(async {}));
-        sim.block_on(yield_now());
+        sim.block_on(async {
+            let mut future = std::pin::pin!(sim.may_drop(future));
+            future.as_mut().await;
+            assert_eq!(log.take(), ["gone"]);
+        });
     })
     .exhaustive(2)
     .run();
+}
+
+// D3
+#[test]
+fn a_future_is_dropped_as_soon_as_it_was_decided_and_no_longer_once_it_is_done() {
+    let seen = RefCell::new(HashSet::new());
+    explore(|sim| {
+        let rt = sim.runtime();
+        let polled = Cell::new(false);
+        let may_drop = sim.may_drop(async {
+            polled.set(true);
+            rt.sleep(SECOND).await;
+        });
+        sim.block_on(may_drop);
+        seen.borrow_mut().insert((polled.get(), sim.elapsed()));
+    })
+    .exhaustive(1)
+    .run();
+    let dropped = [
+        (false, Duration::ZERO),
+        (true, Duration::ZERO),
+        (true, SECOND),
+    ];
+    assert_eq!(*seen.borrow(), HashSet::from(dropped));
+
+    let explored = explore(|sim| {
+        sim.block_on(sim.may_drop(async {}));
+        // One that is never polled is not on the list for ever either.
+        drop(sim.may_drop(async {}));
+        sim.block_on(yield_now());
+    })
+    .exhaustive(9)
+    .run();
+    assert_eq!(explored.to_string(), "2 schedules, which is all there are");
+}
+
+// D3
+#[test]
+fn what_is_put_off_runs_once_time_has_moved() {
+    let seen = RefCell::new(HashSet::new());
+    explore(|sim| {
+        let (rt, inside) = (sim.runtime(), sim.reference());
+        let timers = [1, 2].map(|seconds| rt.spawn(rt.sleep(seconds * SECOND)));
+        let task = rt.spawn(async move {
+            yield_now().await;
+            inside.elapsed()
+        });
+        seen.borrow_mut().insert(sim.block_on(task).unwrap());
+        sim.block_on(async {
+            for timer in timers {
+                timer.await.unwrap();
+            }
+        });
+    })
+    .exhaustive(1)
+    .seeds(0)
+    .faults(Faults::none().delayed_wakes())
+    .run();
+    assert_eq!(*seen.borrow(), HashSet::from([Duration::ZERO, SECOND]));
 }
 
 // D2
@@ -436,4 +499,39 @@ fn what_a_group_leaves_is_named_by_its_path() {
     let left = explore(leaving).try_run().unwrap_err();
     let line = "\n    ingest/db/reader, spawned at tests/it/sim_explore.rs:";
     assert!(left.message().contains(line), "{left}");
+}
+
+// D2
+#[test]
+fn what_is_not_possible_does_nothing() {
+    let in_order = |sim: &Sim| assert_eq!(run_three(sim), ["a", "b", "c"]);
+    explore(in_order).replay("0:jump 1:run1 3:run3 4:drop0 5:wake9 6:hold0 7:refuse");
+}
+
+// D3
+#[test]
+fn a_random_run_drops_few_futures_or_none() {
+    let mut seen = HashSet::new();
+    explore(|sim| {
+        let rt = sim.runtime();
+        let tasks: Vec<_> = (0..50)
+            .map(|_| {
+                rt.spawn(sim.may_drop(async {
+                    for _ in 0..10 {
+                        yield_now().await;
+                    }
+                }))
+            })
+            .collect();
+        let mut dropped = 0;
+        sim.block_on(async {
+            for task in tasks {
+                dropped += usize::from(task.await.unwrap().is_none());
+            }
+        });
+        seen.insert(dropped);
+    })
+    .seeds(100)
+    .run();
+    assert_eq!(seen, HashSet::from([0, 1, 2, 3, 4]));
 }

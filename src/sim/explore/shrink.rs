@@ -105,3 +105,69 @@ impl<F: FnMut(&Schedule) -> Option<Schedule>> Shrink<F> {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is left of `text`, if a schedule fails that `fails` says so of.
+    fn shrunk(text: &str, fails: impl Fn(&str) -> bool) -> (String, usize) {
+        let mut runs = 0;
+        let schedule = shrink(text.parse().unwrap(), |schedule| {
+            runs += 1;
+            fails(&schedule.to_string()).then(|| schedule.clone())
+        });
+        (schedule.to_string(), runs)
+    }
+
+    #[test]
+    fn what_does_not_matter_goes() {
+        let many: Vec<_> = (0..300).map(|at| format!("{}:run1", 2 * at)).collect();
+        let matters = |text: &str| text.contains("200:run1") && text.contains("380:run1");
+        let (left, runs) = shrunk(&many.join(" "), matters);
+        assert_eq!(left, "200:run1 380:run1");
+        assert!(runs < 500, "{runs}");
+        assert_eq!(shrunk("3:jump 9:refuse", |_| true).0, "");
+    }
+
+    #[test]
+    fn what_follows_comes_sooner_by_the_steps_that_are_gone() {
+        let fails = |text: &str| ["2:wake0 6:drop0", "5:drop0"].contains(&text);
+        assert_eq!(shrunk("2:wake0 6:drop0", fails).0, "5:drop0");
+        let fails = |text: &str| ["2:wake0 6:drop0", "4:drop0"].contains(&text);
+        assert_eq!(shrunk("2:wake0 6:drop0", fails).0, "4:drop0");
+    }
+
+    #[test]
+    fn lower_and_sooner_is_simpler() {
+        let fails = |text: &str| {
+            let (at, index) = text.split_once(":run").unwrap_or(("0", "0"));
+            at.parse::<u32>().unwrap() >= 3 && index.parse::<u32>().unwrap() >= 2
+        };
+        assert_eq!(shrunk("9:run5", fails).0, "3:run2");
+        // Never into the place of the one before.
+        let both = |text: &str| text.matches(':').count() == 2;
+        assert_eq!(shrunk("4:hold3 8:wake2", both).0, "0:hold0 1:wake0");
+    }
+
+    #[test]
+    fn what_was_not_possible_is_left_out() {
+        let schedule = shrink("1:run1 5:run1 7:run1".parse().unwrap(), |schedule| {
+            // Of what it is given, this run can do the last entry alone.
+            let text = schedule.to_string();
+            text.contains("7:run1").then(|| "7:run1".parse().unwrap())
+        });
+        assert_eq!(schedule.to_string(), "7:run1");
+    }
+
+    #[test]
+    fn it_ends_after_so_many_runs() {
+        let many: Vec<_> = (0..3_000).map(|at| format!("{at}:run1")).collect();
+        let mut runs = 0;
+        let left = shrink(many.join(" ").parse().unwrap(), |schedule| {
+            runs += 1;
+            (schedule.len() == 3_000).then(|| schedule.clone())
+        });
+        assert_eq!((left.len(), runs), (3_000, MOST_RUNS));
+    }
+}

@@ -15,7 +15,7 @@ use super::saved::Saved;
 use super::session::Session;
 use super::timer::Timer;
 use super::trace::Trace;
-use super::watch::{Again, Slots, Watch, unless};
+use super::watch::{Again, Watch, unless};
 use super::{FetchRequest, StatusCheck, Timeouts, address};
 use crate::http::body::Collected;
 use crate::http::{Body, ErrorKind, HttpError};
@@ -142,7 +142,7 @@ async fn answer(
 ) -> Result<Answer, HttpError> {
     let mut slots = None;
     loop {
-        let mut slot = match slots.take() {
+        let slot = match slots.take() {
             Some(kept) => watch.queue(hop.host(), Some(kept)).await?,
             None => {
                 watch.refuse_closed()?;
@@ -152,7 +152,7 @@ async fn answer(
                 slot
             }
         };
-        let result = exchange(watch, hop, &mut slot, check, save_to).await;
+        let result = exchange(watch, hop, check, save_to).await;
         watch.report(
             &slot,
             match &result {
@@ -193,7 +193,6 @@ enum Step {
 async fn exchange(
     watch: &mut Watch<'_>,
     hop: &mut Hop,
-    slots: &mut Slots,
     check: &StatusCheck,
     save_to: Option<&Path>,
 ) -> Result<Step, HttpError> {
@@ -202,7 +201,7 @@ async fn exchange(
     let response = match &watch.session.hedging {
         None => watch.until(options.client.send(request)).await??,
         // Boxed, so that it adds nothing to the others.
-        Some(hedging) => Box::pin(hedging.send(watch, hop, slots, request)).await?,
+        Some(hedging) => Box::pin(hedging.send(watch, hop, request)).await?,
     };
     watch.heard();
     // Whoever returns here drops the response, before anything waits: its connection is needed

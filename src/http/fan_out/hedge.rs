@@ -163,13 +163,12 @@ impl Hedging {
         }
     }
 
-    /// Sends `request`, which `watch` has begun, and waits for the head of the answer. `slots` are
-    /// those of the exchange that gave it.
+    /// Sends `request`, which `watch` has begun, and waits for the head of the answer. From then on
+    /// one exchange is left, for which the slots of the request stand.
     pub(super) async fn send(
         &self,
         watch: &mut Watch<'_>,
         hop: &mut Hop,
-        slots: &mut Slots,
         request: Request<Body>,
     ) -> Result<Response<Body>, HttpError> {
         let session = watch.session;
@@ -177,7 +176,7 @@ impl Hedging {
         let began = rt.now();
         let result = match self.begin(hop, began) {
             None => watch.until(session.options.client.send(request)).await?,
-            Some(at) => self.send_twice(watch, hop, slots, request, at).await,
+            Some(at) => self.send_twice(watch, hop, request, at).await,
         };
         if result.is_ok() {
             self.answered(hop.host(), rt.now().saturating_duration_since(began));
@@ -189,7 +188,6 @@ impl Hedging {
         &self,
         watch: &mut Watch<'_>,
         hop: &mut Hop,
-        slots: &mut Slots,
         request: Request<Body>,
         at: Instant,
     ) -> Result<Response<Body>, HttpError> {
@@ -201,7 +199,7 @@ impl Hedging {
             let began = session.options.rt.now();
             let mut first = pin!(async { watch.until(client.send(request)).await? });
             let ready = pin!(self.ready(beside, hop, at));
-            let (mut beside, request, other_slots) = match either(first.as_mut(), ready).await {
+            let (mut beside, request, _slots) = match either(first.as_mut(), ready).await {
                 Either::First(result) => return result,
                 Either::Second(ready) => ready,
             };
@@ -209,7 +207,7 @@ impl Hedging {
             let began_beside = session.options.rt.now();
             let mut second = pin!(async {
                 let answer = beside.until(client.send(request)).await??;
-                Ok::<_, HttpError>((answer, beside, other_slots))
+                Ok::<_, HttpError>((answer, beside))
             });
             match either(first.as_mut(), second.as_mut()).await {
                 Either::First(Ok(answer)) => {
@@ -235,9 +233,8 @@ impl Hedging {
         watch.hedges += 1;
         let (result, other) = match ended {
             Ended::First(answer, other) => (Ok(answer), other),
-            Ended::Second((answer, beside, other_slots), other) => {
+            Ended::Second((answer, beside), other) => {
                 watch.take_over(beside);
-                *slots = other_slots;
                 (Ok(answer), other)
             }
             Ended::Neither(error, other) => (Err(error), other),
@@ -338,7 +335,7 @@ impl Times {
 /// How two exchanges of one request ended, with the record of the one that is not gone on with.
 enum Ended<'a> {
     First(Response<Body>, Attempt),
-    Second((Response<Body>, Watch<'a>, Slots), Attempt),
+    Second((Response<Body>, Watch<'a>), Attempt),
     Neither(HttpError, Attempt),
 }
 

@@ -94,9 +94,8 @@ impl Job {
         };
         let elapsed = watch.elapsed();
         let attempts = watch.attempts + watch.hedges;
-        let shown = address::shown(&self.hop.url);
         let Hop { url, history, .. } = self.hop;
-        let fetched = |answer: Answer, earlier_attempts| Fetched {
+        let fetched = |answer: Answer, url, earlier_attempts| Fetched {
             status: answer.head.status,
             headers: answer.head.headers,
             saved: answer.saved,
@@ -107,15 +106,19 @@ impl Job {
             earlier_attempts,
             elapsed,
         };
-        let (error, response) = match result {
+        let answer = match result {
             Ok(answer) if answer.is_accepted => {
-                let fetched = fetched(answer, watch.earlier);
+                let fetched = fetched(answer, url, watch.earlier);
                 watch.trace.answered(&fetched);
                 return Ok(fetched);
             }
+            answer => answer,
+        };
+        let shown = address::shown(&url);
+        let (error, response) = match answer {
             Ok(answer) => {
                 let error = refused(answer.head.status);
-                (error, Some(fetched(answer, watch.earlier.clone())))
+                (error, Some(fetched(answer, url, watch.earlier.clone())))
             }
             Err(error) if watch.was_sent => (error.with_maybe_sent(), None),
             Err(error) => (error, None),

@@ -153,7 +153,7 @@ impl<'a> Watch<'a> {
             ..*exchange
         });
         Self {
-            limits: self.limits.clone(),
+            limits: self.limits,
             spent: self.spent,
             is_at_rest: false,
             was_sent: self.was_sent,

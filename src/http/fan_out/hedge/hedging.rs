@@ -82,52 +82,43 @@ impl Hedging {
         let client = &session.options.client;
         let since = |began: Instant| session.options.rt.now().saturating_duration_since(began);
         let beside = watch.beside();
-        let ended = {
+        let (result, other) = {
             let began = session.options.rt.now();
-            let mut first = pin!(async { watch.until(client.send(request)).await? });
+            let mut first = pin!(async {
+                let answer = watch.until(client.send(request)).await??;
+                Ok::<_, HttpError>((answer, None))
+            });
             let ready = pin!(self.ready(beside, hop, at));
             let (mut beside, request, _slots) = match either(first.as_mut(), ready).await {
-                Either::First(result) => return result,
+                Either::First(result) => return result.map(|(answer, _)| answer),
                 Either::Second(ready) => ready,
             };
             session.counters.hedged();
             let began_beside = session.options.rt.now();
             let mut second = pin!(async {
                 let answer = beside.until(client.send(request)).await??;
-                Ok::<_, HttpError>((answer, beside))
+                Ok::<_, HttpError>((answer, Some(beside)))
             });
             match either(first.as_mut(), second.as_mut()).await {
-                Either::First(Ok(answer)) => {
-                    Ended::First(answer, Attempt::lost(since(began_beside)))
-                }
-                Either::Second(Ok(answer)) => Ended::Second(answer, Attempt::lost(since(began))),
+                Either::First(Ok(answer)) => (Ok(answer), Attempt::lost(since(began_beside))),
+                Either::Second(Ok(answer)) => (Ok(answer), Attempt::lost(since(began))),
                 Either::First(Err(error)) => {
                     let attempt = Attempt::failed(&error, since(began));
-                    match second.await {
-                        Ok(answer) => Ended::Second(answer, attempt),
-                        Err(last) => Ended::Neither(both(last, &error), attempt),
-                    }
+                    (second.await.map_err(|last| both(last, &error)), attempt)
                 }
                 Either::Second(Err(error)) => {
                     let attempt = Attempt::failed(&error, since(began_beside));
-                    match first.await {
-                        Ok(answer) => Ended::First(answer, attempt),
-                        Err(last) => Ended::Neither(both(last, &error), attempt),
-                    }
+                    (first.await.map_err(|last| both(last, &error)), attempt)
                 }
             }
         };
         watch.hedges += 1;
-        let (result, other) = match ended {
-            Ended::First(answer, other) => (Ok(answer), other),
-            Ended::Second((answer, beside), other) => {
-                watch.take_over(beside);
-                (Ok(answer), other)
-            }
-            Ended::Neither(error, other) => (Err(error), other),
-        };
         watch.earlier.push(other);
-        result
+        let (answer, beside) = result?;
+        if let Some(beside) = beside {
+            watch.take_over(beside);
+        }
+        Ok(answer)
     }
 
     /// Waits until a hedge may be sent, and begins it. Where it may not be it waits for ever.
@@ -217,13 +208,6 @@ impl Times {
         let rank = (sorted.len() * percentile).div_ceil(100) - 1;
         Some(*sorted.select_nth_unstable(rank).1)
     }
-}
-
-/// How two exchanges of one request ended, with the record of the one that is not gone on with.
-enum Ended<'a> {
-    First(Response<Body>, Attempt),
-    Second((Response<Body>, Watch<'a>), Attempt),
-    Neither(HttpError, Attempt),
 }
 
 /// The error of both.

@@ -44,6 +44,10 @@ pub(super) struct Node {
 }
 
 /// What polls the children of a group.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a box would cost every group an allocation"
+)]
 enum RunsOn {
     /// Its own, which those below share.
     Own(Executor<Ready>),

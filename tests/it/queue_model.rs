@@ -556,11 +556,6 @@ fn any_schedule() {
             .collect();
         let mut choices = input.iter().cycle();
         let choose = |below| usize::from(*choices.next().unwrap_or(&0)) % below;
-        schedule(
-            capacity,
-            steps.into_iter(),
-            choose,
-            &mut Sometimes::default(),
-        );
+        schedule(capacity, steps, choose, &mut Sometimes::default());
     });
 }

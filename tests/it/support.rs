@@ -106,8 +106,8 @@ impl Cloned {
             (this.1)();
             RawWaker::new(Arc::into_raw(this).cast(), &Self::CALLS)
         },
-        // SAFETY: the waker goes, and with it the `Arc` that it holds.
         |data| {
+            // SAFETY: the waker goes, and with it the `Arc` that it holds.
             unsafe { Arc::from_raw(data.cast::<Self>()) }
                 .0
                 .wake_by_ref()

@@ -15,7 +15,7 @@ use super::saved::Saved;
 use super::session::Session;
 use super::timer::Timer;
 use super::trace::Trace;
-use super::watch::{Again, Slots, Watch, unless};
+use super::watch::{Again, Watch, unless};
 use super::{FetchRequest, StatusCheck, Timeouts, address};
 use crate::http::body::Collected;
 use crate::http::{Body, ErrorKind, HttpError};
@@ -94,9 +94,8 @@ impl Job {
         };
         let elapsed = watch.elapsed();
         let attempts = watch.attempts + watch.hedges;
-        let shown = address::shown(&self.hop.url);
         let Hop { url, history, .. } = self.hop;
-        let fetched = |answer: Answer, earlier_attempts| Fetched {
+        let fetched = |answer: Answer, url, earlier_attempts| Fetched {
             status: answer.head.status,
             headers: answer.head.headers,
             saved: answer.saved,
@@ -107,15 +106,19 @@ impl Job {
             earlier_attempts,
             elapsed,
         };
-        let (error, response) = match result {
+        let answer = match result {
             Ok(answer) if answer.is_accepted => {
-                let fetched = fetched(answer, watch.earlier);
+                let fetched = fetched(answer, url, watch.earlier);
                 watch.trace.answered(&fetched);
                 return Ok(fetched);
             }
+            answer => answer,
+        };
+        let shown = address::shown(&url);
+        let (error, response) = match answer {
             Ok(answer) => {
                 let error = refused(answer.head.status);
-                (error, Some(fetched(answer, watch.earlier.clone())))
+                (error, Some(fetched(answer, url, watch.earlier.clone())))
             }
             Err(error) if watch.was_sent => (error.with_maybe_sent(), None),
             Err(error) => (error, None),
@@ -142,7 +145,7 @@ async fn answer(
 ) -> Result<Answer, HttpError> {
     let mut slots = None;
     loop {
-        let mut slot = match slots.take() {
+        let slot = match slots.take() {
             Some(kept) => watch.queue(hop.host(), Some(kept)).await?,
             None => {
                 watch.refuse_closed()?;
@@ -152,7 +155,7 @@ async fn answer(
                 slot
             }
         };
-        let result = exchange(watch, hop, &mut slot, check, save_to).await;
+        let result = exchange(watch, hop, check, save_to).await;
         watch.report(
             &slot,
             match &result {
@@ -193,7 +196,6 @@ enum Step {
 async fn exchange(
     watch: &mut Watch<'_>,
     hop: &mut Hop,
-    slots: &mut Slots,
     check: &StatusCheck,
     save_to: Option<&Path>,
 ) -> Result<Step, HttpError> {
@@ -202,7 +204,7 @@ async fn exchange(
     let response = match &watch.session.hedging {
         None => watch.until(options.client.send(request)).await??,
         // Boxed, so that it adds nothing to the others.
-        Some(hedging) => Box::pin(hedging.send(watch, hop, slots, request)).await?,
+        Some(hedging) => Box::pin(hedging.send(watch, hop, request)).await?,
     };
     watch.heard();
     // Whoever returns here drops the response, before anything waits: its connection is needed

@@ -1,19 +1,15 @@
 //! What all requests of a fan-out share.
 
 use std::num::NonZeroUsize;
-use std::sync::Arc;
 use std::time::Instant;
-
-use http::HeaderMap;
 
 use super::hedge::Hedging;
 use super::hosts::Hosts;
+use super::options::Options;
 use super::retry::Pacing;
 use super::stats::{Counters, Stats};
-use super::{Adaptive, FetchError, Fetched, Hedge, Progress, Retry, StatusCheck, Timeouts};
-use crate::Runtime;
-use crate::http::Client;
-use crate::sync::{Limit, RateLimit};
+use super::{FetchError, Fetched};
+use crate::sync::Limit;
 use crate::task::CancellationToken;
 
 pub(super) struct Session {
@@ -25,34 +21,6 @@ pub(super) struct Session {
     pub(super) pacing: Option<Pacing>,
     /// `None` without hedges.
     pub(super) hedging: Option<Hedging>,
-}
-
-#[derive(Clone)]
-pub(super) struct Options {
-    pub(super) rt: Runtime,
-    pub(super) client: Arc<dyn Client>,
-    pub(super) concurrency: NonZeroUsize,
-    pub(super) per_host: Option<NonZeroUsize>,
-    pub(super) adaptive: Option<Adaptive>,
-    pub(super) rate: Option<RateLimit>,
-    pub(super) timeouts: Timeouts,
-    pub(super) headers: HeaderMap,
-    /// `None` is unlimited.
-    pub(super) max_body: Option<usize>,
-    /// `None` follows no redirect.
-    pub(super) redirects: Option<NonZeroUsize>,
-    pub(super) status_check: StatusCheck,
-    /// `None` tries nothing again.
-    pub(super) retry: Option<Retry>,
-    /// `None` sends nothing twice at once.
-    pub(super) hedge: Option<Hedge>,
-    /// Whether equal requests of a run share one exchange.
-    pub(super) dedupe: bool,
-    pub(super) progress: Option<Progress>,
-    /// Nothing more is started once it is cancelled.
-    pub(super) close: Option<CancellationToken>,
-    /// What is under way is dropped once it is cancelled.
-    pub(super) cancel: Option<CancellationToken>,
 }
 
 impl Session {

@@ -8,22 +8,15 @@ use std::time::{Duration, Instant};
 use http::HeaderMap;
 
 use super::Retry;
-use super::hosts::HostSlot;
 use super::redirect::Hop;
 use super::retry::{Attempt, Outcome, retry_after};
 use super::session::Session;
+use super::slots::Slots;
 use super::timeouts::Limits;
-use super::timer::{Alarm, Timer};
+use super::timer::Alarm;
 use super::trace::Trace;
 use crate::http::{Deadline, ErrorKind, ExchangePhase, HttpError, Phases, TimeoutPhase};
-use crate::sync::OwnedPermit;
 use crate::task::CancellationToken;
-
-/// What a request holds while it is under way.
-pub(super) struct Slots {
-    _slot: OwnedPermit,
-    host: Option<HostSlot>,
-}
 
 /// Keeps the limits of time of one request.
 pub(super) struct Watch<'a> {
@@ -100,10 +93,10 @@ impl<'a> Watch<'a> {
         let timer = self.alarm.timer();
         let turn = pin!(async {
             let slots = match slots {
-                Some(slots) if slots.host.as_ref().is_none_or(|slot| slot.is_of(host)) => slots,
+                Some(slots) if slots.are_for(host) => slots,
                 slots => {
                     drop(slots);
-                    acquire(session, host, timer).await
+                    Slots::acquire(session, host, timer).await
                 }
             };
             if let Some(rate) = &options.rate {
@@ -160,7 +153,7 @@ impl<'a> Watch<'a> {
             ..*exchange
         });
         Self {
-            limits: self.limits.clone(),
+            limits: self.limits,
             spent: self.spent,
             is_at_rest: false,
             was_sent: self.was_sent,
@@ -257,8 +250,8 @@ impl<'a> Watch<'a> {
     /// Says how the exchange ended to whoever holds the limit of the host.
     pub(super) fn report(&self, slots: &Slots, outcome: Option<Outcome>) {
         let started = self.exchange.as_ref().map(|exchange| exchange.started);
-        if let (Some(host), Some(outcome), Some(started)) = (&slots.host, outcome, started) {
-            host.report(outcome, started, &self.session.options.rt);
+        if let (Some(outcome), Some(started)) = (outcome, started) {
+            slots.report(outcome, started, self.session);
         }
     }
 
@@ -412,23 +405,6 @@ impl<'a> Watch<'a> {
             exchange.phases.is_none() || exchange.phase >= ExchangePhase::Sending
         };
         self.was_sent || self.exchange.as_ref().is_some_and(is_being_sent)
-    }
-}
-
-/// Waits for a slot at `host` and one of the session, while the host wants to be asked at all.
-async fn acquire(session: &Session, host: &str, timer: &Timer) -> Slots {
-    loop {
-        while let Some(until) = session.paused(host) {
-            timer.alarm().wait(Some(until)).await;
-        }
-        let slots = Slots {
-            host: session.hosts.acquire(host).await,
-            _slot: session.slots.acquire_owned().await,
-        };
-        // What it said while we waited counts too; until then others may have the slots.
-        if session.paused(host).is_none() {
-            return slots;
-        }
     }
 }
 

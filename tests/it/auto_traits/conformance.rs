@@ -3,7 +3,7 @@ use untethered::http::conformance::{Conformance, Peer, Received, Report, Server,
 #[test]
 fn of_the_conformance_suite() {
     check! {
-        Conformance: true true true;
+        Conformance<'static>: true true true;
         Peer: true true true;
         Received: true true true;
         Report: true true true;

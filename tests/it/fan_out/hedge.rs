@@ -1,5 +1,6 @@
 use std::collections::HashMap;
 use std::future::IntoFuture;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -144,13 +145,17 @@ fn a_failure_that_may_have_been_seen_is_told() {
         .block_on(fan_out(&sim, &server).fetch("http://h/"))
         .unwrap_err();
     assert!(!error.maybe_sent());
-    let server = turns(
-        &sim,
-        &[
-            (1500, Err(ErrorKind::Truncated)),
-            (900, Err(ErrorKind::Connect)),
-        ],
-    );
+    let calls = AtomicUsize::new(0);
+    let server = Server::new(&sim, move |call| {
+        let is_first = calls.fetch_add(1, Ordering::SeqCst) == 0;
+        async move {
+            call.sleep(SECOND * 2).await;
+            match is_first {
+                true => Err(HttpError::new(ErrorKind::Truncated).with_maybe_sent()),
+                false => Err(HttpError::new(ErrorKind::Connect)),
+            }
+        }
+    });
     let error = sim
         .block_on(fan_out(&sim, &server).fetch("http://h/"))
         .unwrap_err();
@@ -237,6 +242,45 @@ fn hedges_wait_for_slots_and_for_the_rate_as_all_do() {
         (fetched.attempts(), fetched.elapsed()),
         (2, SECOND * 3 + MS)
     );
+}
+
+#[test]
+fn one_slot_is_left_while_the_body_of_a_hedge_comes() {
+    let sim = Sim::new();
+    let calls = AtomicUsize::new(0);
+    let server = Server::new(&sim, move |call| {
+        let is_first = calls.fetch_add(1, Ordering::SeqCst) == 0;
+        async move {
+            if is_first {
+                call.sleep(SECOND * 99).await;
+            }
+            call.drip(200, &[], [(SECOND * 10, "late")])
+        }
+    });
+    let fan_out = fan_out(&sim, &server).concurrency(2);
+    let watch = fan_out.clone();
+    let rt = sim.runtime();
+    let look = async {
+        let mut running = Vec::new();
+        for _ in 0..3 {
+            rt.sleep(MS * 999).await;
+            running.push(watch.stats().running);
+            rt.sleep(MS).await;
+        }
+        running
+    };
+    let (running, fetched) =
+        sim.block_on(futures_lite::future::zip(look, fan_out.fetch("http://h/")));
+    assert_eq!((running, fetched.unwrap().attempts()), (vec![1, 1, 1], 2));
+    let server = Server::slow(&sim, SECOND * 5);
+    let fan_out = self::fan_out(&sim, &server).concurrency(2);
+    let watch = fan_out.clone();
+    let look = async {
+        rt.sleep(SECOND * 3).await;
+        watch.stats().running
+    };
+    let (running, _) = sim.block_on(futures_lite::future::zip(look, fan_out.fetch("http://h/")));
+    assert_eq!(running, 2);
 }
 
 #[test]

@@ -23,8 +23,10 @@ struct ByHand {
     /// Whether it says that it keeps the task woken last for the thread that woke it.
     keeps_last: bool,
     /// Called by the next spawn.
-    at_spawn: Arc<Mutex<Option<Box<dyn FnOnce() + Send>>>>,
+    at_spawn: Arc<Mutex<Option<Once>>>,
 }
+
+type Once = Box<dyn FnOnce() + Send>;
 
 struct HandTask {
     future: BoxFuture<'static, ()>,

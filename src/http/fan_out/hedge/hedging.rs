@@ -1,135 +1,22 @@
 use std::collections::HashMap;
 use std::future::{Future, pending, poll_fn};
-use std::num::NonZeroUsize;
 use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use http::{Request, Response};
 
-use super::exchange::begin;
-use super::redirect::Hop;
-use super::retry::Attempt;
-use super::watch::{Slots, Watch};
+use super::{Delay, Hedge};
+use crate::http::fan_out::exchange::begin;
+use crate::http::fan_out::redirect::Hop;
+use crate::http::fan_out::retry::Attempt;
+use crate::http::fan_out::slots::Slots;
+use crate::http::fan_out::watch::Watch;
 use crate::http::{Body, HttpError};
 use crate::primitives::Mutex;
 
-/// When a request of a [`FanOut`](super::FanOut) is sent a second time beside the first, because
-/// that is slow.
-///
-/// The first of both that is answered wins, whatever the status; the other is dropped, which closes
-/// its connection. One that fails leaves the other alone; a failure is final, or for
-/// [`Retry`](super::Retry), once both have failed. A body that is slow after its head came is waited
-/// for.
-///
-/// * Only what may be done twice: GET, HEAD, OPTIONS, TRACE, PUT and DELETE, with a body that can be
-///   sent twice.
-/// * A hedge waits for slots and for the rate limit as every request does; if the answer comes
-///   before, it is not sent. The limits of time of the attempt hold for both together, those to
-///   connect and to the first byte for each.
-/// * The extra load is bounded: of a hundred requests, redirects and retries counted, no more than
-///   [`percent`](Self::percent) are sent twice.
-///
-/// (Dean and Barroso, *The Tail at Scale*, 2013.)
-///
-/// # Examples
-///
-/// ```
-/// # #[cfg(feature = "sim")] {
-/// use std::sync::atomic::{AtomicUsize, Ordering};
-/// use std::time::Duration;
-/// use untethered::http::{Body, FanOut, Hedge, HttpError, Request, Response, client_fn};
-/// use untethered::sim::Sim;
-///
-/// let sim = Sim::new();
-/// let rt = sim.runtime();
-/// let calls = AtomicUsize::new(0);
-/// // The first request takes 20 s, the second one a second.
-/// let client = client_fn(move |_: Request<Body>| {
-///     let seconds = [20, 1][calls.fetch_add(1, Ordering::Relaxed)];
-///     let answer = rt.sleep(Duration::from_secs(seconds));
-///     async move {
-///         answer.await;
-///         Ok::<_, HttpError>(Response::new(Body::empty()))
-///     }
-/// });
-/// let hedge = Hedge::after(Duration::from_secs(2));
-/// let fan_out = FanOut::new(&sim.runtime(), client).hedge(hedge);
-/// let fetched = sim.block_on(fan_out.fetch("http://a.example/")).unwrap();
-/// assert_eq!((fetched.attempts(), fetched.elapsed().as_secs()), (2, 3));
-/// assert!(fetched.earlier_attempts()[0].is_lost());
-/// # }
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use = "hedging does nothing until it is given to a fan-out"]
-pub struct Hedge {
-    delay: Delay,
-    percent: NonZeroUsize,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Delay {
-    After(Duration),
-    Percentile(usize),
-}
-
-const DEFAULT_PERCENT: NonZeroUsize = NonZeroUsize::new(5).unwrap();
-
-impl Hedge {
-    /// When no answer has come for so long after the request was begun.
-    ///
-    /// # Panics
-    ///
-    /// If `delay` is nought.
-    #[track_caller]
-    pub fn after(delay: Duration) -> Self {
-        assert!(
-            !delay.is_zero(),
-            "a hedge after nought would send every request twice"
-        );
-        Self {
-            delay: Delay::After(delay),
-            percent: DEFAULT_PERCENT,
-        }
-    }
-
-    /// When it takes longer than so many of a hundred requests to that host have taken of late,
-    /// from their beginning to the head of the answer. The last 64 are looked at; nothing is sent
-    /// twice before there are 20.
-    ///
-    /// # Panics
-    ///
-    /// If `percentile` is nought or more than 99.
-    #[track_caller]
-    pub fn percentile(percentile: usize) -> Self {
-        assert!(
-            (1..=99).contains(&percentile),
-            "a percentile is 1 to 99, not {percentile}"
-        );
-        Self {
-            delay: Delay::Percentile(percentile),
-            percent: DEFAULT_PERCENT,
-        }
-    }
-
-    /// Of a hundred requests of the session so many are sent twice at most. By default 5. It is
-    /// rounded up: one may be, however few there are.
-    ///
-    /// # Panics
-    ///
-    /// If `percent` is nought or more than 100.
-    #[track_caller]
-    pub fn percent(self, percent: usize) -> Self {
-        let number = NonZeroUsize::new(percent).filter(|percent| percent.get() <= 100);
-        let Some(percent) = number else {
-            panic!("a share is 1 to 100 percent, not {percent}");
-        };
-        Self { percent, ..self }
-    }
-}
-
 /// The hedges of a session.
-pub(super) struct Hedging {
+pub(in crate::http::fan_out) struct Hedging {
     hedge: Hedge,
     seen: Mutex<Seen>,
 }
@@ -156,20 +43,19 @@ const ENOUGH: usize = 20;
 const MOST_HOSTS: usize = 1024;
 
 impl Hedging {
-    pub(super) fn new(hedge: Hedge) -> Self {
+    pub(in crate::http::fan_out) fn new(hedge: Hedge) -> Self {
         Self {
             hedge,
             seen: Mutex::default(),
         }
     }
 
-    /// Sends `request`, which `watch` has begun, and waits for the head of the answer. `slots` are
-    /// those of the exchange that gave it.
-    pub(super) async fn send(
+    /// Sends `request`, which `watch` has begun, and waits for the head of the answer. From then on
+    /// one exchange is left, for which the slots of the request stand.
+    pub(in crate::http::fan_out) async fn send(
         &self,
         watch: &mut Watch<'_>,
         hop: &mut Hop,
-        slots: &mut Slots,
         request: Request<Body>,
     ) -> Result<Response<Body>, HttpError> {
         let session = watch.session;
@@ -177,7 +63,7 @@ impl Hedging {
         let began = rt.now();
         let result = match self.begin(hop, began) {
             None => watch.until(session.options.client.send(request)).await?,
-            Some(at) => self.send_twice(watch, hop, slots, request, at).await,
+            Some(at) => self.send_twice(watch, hop, request, at).await,
         };
         if result.is_ok() {
             self.answered(hop.host(), rt.now().saturating_duration_since(began));
@@ -189,7 +75,6 @@ impl Hedging {
         &self,
         watch: &mut Watch<'_>,
         hop: &mut Hop,
-        slots: &mut Slots,
         request: Request<Body>,
         at: Instant,
     ) -> Result<Response<Body>, HttpError> {
@@ -197,53 +82,43 @@ impl Hedging {
         let client = &session.options.client;
         let since = |began: Instant| session.options.rt.now().saturating_duration_since(began);
         let beside = watch.beside();
-        let ended = {
+        let (result, other) = {
             let began = session.options.rt.now();
-            let mut first = pin!(async { watch.until(client.send(request)).await? });
+            let mut first = pin!(async {
+                let answer = watch.until(client.send(request)).await??;
+                Ok::<_, HttpError>((answer, None))
+            });
             let ready = pin!(self.ready(beside, hop, at));
-            let (mut beside, request, other_slots) = match either(first.as_mut(), ready).await {
-                Either::First(result) => return result,
+            let (mut beside, request, _slots) = match either(first.as_mut(), ready).await {
+                Either::First(result) => return result.map(|(answer, _)| answer),
                 Either::Second(ready) => ready,
             };
             session.counters.hedged();
             let began_beside = session.options.rt.now();
             let mut second = pin!(async {
                 let answer = beside.until(client.send(request)).await??;
-                Ok::<_, HttpError>((answer, beside, other_slots))
+                Ok::<_, HttpError>((answer, Some(beside)))
             });
             match either(first.as_mut(), second.as_mut()).await {
-                Either::First(Ok(answer)) => {
-                    Ended::First(answer, Attempt::lost(since(began_beside)))
-                }
-                Either::Second(Ok(answer)) => Ended::Second(answer, Attempt::lost(since(began))),
+                Either::First(Ok(answer)) => (Ok(answer), Attempt::lost(since(began_beside))),
+                Either::Second(Ok(answer)) => (Ok(answer), Attempt::lost(since(began))),
                 Either::First(Err(error)) => {
                     let attempt = Attempt::failed(&error, since(began));
-                    match second.await {
-                        Ok(answer) => Ended::Second(answer, attempt),
-                        Err(last) => Ended::Neither(both(last, &error), attempt),
-                    }
+                    (second.await.map_err(|last| both(last, &error)), attempt)
                 }
                 Either::Second(Err(error)) => {
                     let attempt = Attempt::failed(&error, since(began_beside));
-                    match first.await {
-                        Ok(answer) => Ended::First(answer, attempt),
-                        Err(last) => Ended::Neither(both(last, &error), attempt),
-                    }
+                    (first.await.map_err(|last| both(last, &error)), attempt)
                 }
             }
         };
         watch.hedges += 1;
-        let (result, other) = match ended {
-            Ended::First(answer, other) => (Ok(answer), other),
-            Ended::Second((answer, beside, other_slots), other) => {
-                watch.take_over(beside);
-                *slots = other_slots;
-                (Ok(answer), other)
-            }
-            Ended::Neither(error, other) => (Err(error), other),
-        };
         watch.earlier.push(other);
-        result
+        let (answer, beside) = result?;
+        if let Some(beside) = beside {
+            watch.take_over(beside);
+        }
+        Ok(answer)
     }
 
     /// Waits until a hedge may be sent, and begins it. Where it may not be it waits for ever.
@@ -333,13 +208,6 @@ impl Times {
         let rank = (sorted.len() * percentile).div_ceil(100) - 1;
         Some(*sorted.select_nth_unstable(rank).1)
     }
-}
-
-/// How two exchanges of one request ended, with the record of the one that is not gone on with.
-enum Ended<'a> {
-    First(Response<Body>, Attempt),
-    Second((Response<Body>, Watch<'a>, Slots), Attempt),
-    Neither(HttpError, Attempt),
 }
 
 /// The error of both.

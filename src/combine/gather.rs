@@ -180,6 +180,10 @@ pin_project! {
 
 pin_project! {
     /// The future of [`gather`] with a deadline.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it drops all futures, and the outputs that were there.
     #[must_use = "futures do nothing unless awaited"]
     pub struct GatherUntil<I>
     where
@@ -195,6 +199,10 @@ pin_project! {
 
 pin_project! {
     /// The future of [`try_gather`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it drops all futures, and the outputs that were there.
     #[must_use = "futures do nothing unless awaited"]
     pub struct TryGather<I>
     where
@@ -208,6 +216,10 @@ pin_project! {
 
 pin_project! {
     /// The future of [`try_gather`] with a deadline.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it drops all futures, and the outputs that were there.
     #[must_use = "futures do nothing unless awaited"]
     pub struct TryGatherUntil<I>
     where

@@ -156,7 +156,7 @@ impl<F: Fallible> fmt::Debug for Quorum<F> {
 /// Values, each with the index of the future that gave it, in the order in which they came.
 pub type Indexed<T> = Vec<(usize, T)>;
 
-/// Enough successes.
+/// Enough successes: what a [`quorum`](super::quorum()) gives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quorate<T, E> {
     /// As many as were needed, each with the index of its future, in the order in which they came.

@@ -219,7 +219,7 @@ impl Wake for Waiter {
     }
 }
 
-/// The future of [`Handle::ended`], from a [`Handle`].
+/// The future of [`Handle::ended`]; the handle is what [`Group::spawn`](super::Group::spawn) gives.
 #[must_use = "futures do nothing unless awaited"]
 pub struct Ended(Waiting);
 

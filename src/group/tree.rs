@@ -40,7 +40,7 @@ pub struct TaskInfo {
     pub stats: Option<Stats>,
 }
 
-/// What a task does or waits for, as the [`Tree`] of its group says.
+/// What a task does or waits for, as the tree of its [`Group`](super::Group) says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Activity {
@@ -60,7 +60,7 @@ pub enum Activity {
     CleanUp,
 }
 
-/// What was measured of a task.
+/// What was measured of a task of a [`Group`](super::Group).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {

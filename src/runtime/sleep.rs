@@ -30,6 +30,10 @@ pin_project! {
     /// timer. [`reset`](Self::reset) moves the deadline, before or after it has passed. What is
     /// reset or polled by hand has to be pinned first.
     ///
+    /// # Cancel safety
+    ///
+    /// Dropping it gives its timer back; awaiting it again goes on where it was.
+    ///
     /// # Examples
     ///
     /// ```

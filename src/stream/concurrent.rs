@@ -333,6 +333,10 @@ impl<S: Source, M: Mode<S>> fmt::Debug for Concurrent<S, M> {
 
 pin_project! {
     /// The future of a [`Concurrent`]: all values, or what ended the run.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it drops all futures under way, and the values so far.
     #[must_use = "futures do nothing unless awaited"]
     pub struct Collect<S: Source, M: Mode<S> = Every> {
         #[pin]

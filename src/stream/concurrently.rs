@@ -309,6 +309,11 @@ impl<S> fmt::Debug for Concurrently<S> {
 
 pin_project! {
     /// The futures that a closure makes of the items of a stream.
+    ///
+    /// # Cancel safety
+    ///
+    /// It holds nothing but the stream: an item that is not given yet stays there.
+    #[must_use = "streams do nothing unless polled"]
     pub struct Mapped<S, F> {
         #[pin]
         stream: S,
@@ -317,7 +322,13 @@ pin_project! {
 }
 
 pin_project! {
-    /// The calls of a closure with the items of a stream, where it may block.
+    /// The calls of a closure with the items of a stream, where it may block. From
+    /// [`Concurrently::map_blocking`].
+    ///
+    /// # Cancel safety
+    ///
+    /// It holds nothing but the stream: an item that is not given yet stays there.
+    #[must_use = "streams do nothing unless polled"]
     pub struct MappedBlocking<S, F> {
         #[pin]
         stream: S,

@@ -11,6 +11,10 @@ use super::{Concurrent, Source};
 
 pin_project! {
     /// The stream of [`Concurrently::filter_map`](super::Concurrently::filter_map) and [`Concurrently::filter`](super::Concurrently::filter).
+    ///
+    /// # Cancel safety
+    ///
+    /// An item that was not given yet stays for the next poll. Dropping it drops what is under way.
     #[must_use = "streams do nothing unless polled"]
     pub struct FilterMap<S: Source<Error = Infallible>> {
         #[pin]
@@ -59,7 +63,13 @@ impl<S: Source<Error = Infallible>> fmt::Debug for FilterMap<S> {
 }
 
 pin_project! {
-    /// The items of a stream, each with a future that says whether it is kept.
+    /// The items of a stream, each with a future that says whether it is kept. From
+    /// [`Concurrently::filter`](super::Concurrently::filter).
+    ///
+    /// # Cancel safety
+    ///
+    /// It holds nothing but the stream: an item that is not given yet stays there.
+    #[must_use = "streams do nothing unless polled"]
     pub struct Filtered<S, F> {
         #[pin]
         pub(super) stream: S,
@@ -90,7 +100,11 @@ where
 }
 
 pin_project! {
-    /// An item, if a future says yes to it.
+    /// An item, if a future says yes to it. For [`Concurrently::filter`](super::Concurrently::filter).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it drops the future and the item.
     #[must_use = "futures do nothing unless awaited"]
     pub struct Kept<T, F> {
         #[pin]

@@ -79,6 +79,11 @@ where
 
 pin_project! {
     /// The objects of [`inflate`], each with its futures.
+    ///
+    /// # Cancel safety
+    ///
+    /// It holds nothing but the stream: an item that is not given yet stays there.
+    #[must_use = "streams do nothing unless polled"]
     pub struct Inflate<I, P> {
         // Pinned for streams; an iterator is called by reference.
         #[pin]
@@ -89,6 +94,7 @@ pin_project! {
 
 pin_project! {
     /// The objects of [`try_inflate`], each with its futures.
+    #[must_use = "streams do nothing unless polled"]
     pub struct TryInflate<I, P> {
         // Pinned as in `Inflate`.
         #[pin]
@@ -193,6 +199,10 @@ where
 
 pin_project! {
     /// An object and its futures, of [`inflate`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it drops the future and the item.
     #[must_use = "futures do nothing unless awaited"]
     pub struct Inflated<T, G> {
         #[pin]
@@ -204,6 +214,10 @@ pin_project! {
 
 pin_project! {
     /// An object and its futures, of [`try_inflate`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it drops the future and the item.
     #[must_use = "futures do nothing unless awaited"]
     pub struct TryInflated<T, G> {
         #[pin]

@@ -343,7 +343,13 @@ impl<S: Source, M: Mode<S>> fmt::Debug for OnRuntime<S, M> {
     }
 }
 
-/// The future of an [`OnRuntime`]: all values, or what ended the run.
+/// The future of a [`Concurrent`](super::Concurrent) that runs [on a runtime](OnRuntime): all values,
+/// or what ended the run.
+///
+/// # Cancel safety
+///
+/// Dropping it cancels the tasks that it runs on, with the futures they hold, and drops the values
+/// so far.
 #[must_use = "futures do nothing unless awaited"]
 pub struct CollectOnRuntime<S: Source, M: Mode<S> = Every> {
     run: OnRuntime<S, M>,

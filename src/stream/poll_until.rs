@@ -175,7 +175,7 @@ impl<F, Fut, E> fmt::Debug for PollUntil<F, Fut, E> {
     }
 }
 
-/// What ends a [`PollUntil`]. Sealed.
+/// What ends a [`poll_until`]. Sealed.
 pub trait End<T>: sealed::Sealed {
     /// What the stream gives.
     type Item;

@@ -41,6 +41,10 @@ where
 
 pin_project! {
     /// The stream of [`with_progress`].
+    ///
+    /// # Cancel safety
+    ///
+    /// It holds nothing but the stream: an item that is not given yet stays there.
     #[must_use = "streams do nothing unless polled"]
     pub struct WithProgress<S, H> {
         #[pin]

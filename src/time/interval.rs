@@ -56,6 +56,11 @@ pub fn interval_at(rt: &Runtime, start: Instant, period: Duration) -> Interval {
 ///
 /// Also a [`Stream`] without an end. Take [`Timer`](super::Timer) for something that is to be
 /// done every period by itself.
+///
+/// # Cancel safety
+///
+/// A tick that was not taken stays due for the next poll.
+#[must_use = "an interval does nothing unless its ticks are awaited"]
 pub struct Interval {
     period: Duration,
     missed: MissedTicks,
@@ -73,6 +78,25 @@ pub struct Interval {
 /// | `Burst` | 0, 25 (due at 10), 25 (due at 20) | 30, 40 |
 /// | `Delay` | 0, 25 (due at 10) | 35, 45 |
 /// | `Skip` | 0, 25 (due at 10) | 30, 40 |
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use untethered::sim::Sim;
+/// use untethered::time::{MissedTicks, interval};
+///
+/// let (sim, second) = (Sim::new(), Duration::from_secs(1));
+/// let rt = sim.runtime();
+/// sim.block_on(async {
+///     let mut ticks = interval(&rt, 10 * second).missed_ticks(MissedTicks::Skip);
+///     ticks.tick().await;
+///     rt.sleep(25 * second).await; // busy
+///     ticks.tick().await; // the tick that was due at 10
+///     ticks.tick().await;
+/// });
+/// assert_eq!(sim.elapsed(), 30 * second);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum MissedTicks {
     /// The missed ones at once, until the schedule is met again. None is lost.
@@ -183,7 +207,7 @@ impl fmt::Debug for Interval {
     }
 }
 
-/// The future of [`Interval::tick`].
+/// The future of [`Interval::tick`], of an [`interval`].
 #[derive(Debug)]
 #[must_use = "futures do nothing unless awaited"]
 pub struct NextTick<'a> {

@@ -232,6 +232,10 @@ impl<F> fmt::Debug for Timeout<F> {
 
 pin_project! {
     /// The future of [`move_on_after`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it drops the future inside and its timer.
     #[must_use = "futures do nothing unless awaited"]
     pub struct MoveOnAfter<F> {
         #[pin]

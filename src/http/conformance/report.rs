@@ -1,6 +1,6 @@
 use std::fmt;
 
-/// How a client stood a case of [`Conformance`](super::Conformance).
+/// How a client stood a case of [`Conformance`](super::Conformance::new).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use = "a failure that nobody looks at is none"]
 pub enum Verdict {

@@ -63,7 +63,8 @@ struct Compare;
 
 #[cfg(all(
     doctest,
-    feature = "http",
+    feature = "cookies",
+    feature = "decode",
     feature = "memo",
     feature = "sim",
     feature = "workers"

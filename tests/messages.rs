@@ -231,7 +231,7 @@ async fn futures(sim: &Sim, table: &mut Table) {
     );
     table.row(
         "`Failures`, of nobody",
-        error(race_ok([failing(1); 0]).await),
+        error(race_ok((0..0).map(failing)).await),
     );
     let refused = race_ok([failing(1), failing(2)]).tolerate(|_| false).await;
     table.row("`Failures`, not tolerated", error(refused));

@@ -53,13 +53,7 @@
     allow(rustdoc::broken_intra_doc_links)
 )]
 
-#[cfg(all(
-    doctest,
-    feature = "http",
-    feature = "sim",
-    feature = "tokio",
-    feature = "workers"
-))]
+#[cfg(all(doctest, feature = "http", feature = "sim", feature = "workers"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
 
@@ -69,7 +63,8 @@ struct Compare;
 
 #[cfg(all(
     doctest,
-    feature = "http",
+    feature = "cookies",
+    feature = "decode",
     feature = "memo",
     feature = "sim",
     feature = "workers"

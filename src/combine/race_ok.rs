@@ -186,12 +186,13 @@ impl<E> fmt::Debug for Failures<E> {
 
 impl<E: fmt::Display> fmt::Display for Failures<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.errors.last() {
-            None => f.write_str("there was no future to wait for"),
-            Some((index, error)) if self.intolerable => {
+        match &self.errors[..] {
+            [] => f.write_str("there was no future to wait for"),
+            [.., (index, error)] if self.intolerable => {
                 write!(f, "future {index} failed: {error}")
             }
-            Some((_, error)) => write!(
+            [(_, error)] => write!(f, "the only future failed: {error}"),
+            [.., (_, error)] => write!(
                 f,
                 "all {} futures failed, the last: {error}",
                 self.errors.len()

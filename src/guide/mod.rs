@@ -6,7 +6,7 @@
 //! | [Cancellation](cancellation) | how does it end, and what may it still do |
 //! | [Shutdown](shutdown) | how does the program end |
 //! | [Back-pressure](back_pressure) | what is bounded, and by what |
-//! | [Testing](crate::sim) | how is code tested that waits |
+//! | [Testing](crate::sim::guide) | how is code tested that waits |
 //! | [Writing a library](library) | how is it written for any runtime |
 //! | [Adding a runtime](adding_a_runtime) | what does a runtime that is not here have to bring |
 //! | [Ten pitfalls](pitfalls) | what goes wrong first |

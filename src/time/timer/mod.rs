@@ -351,11 +351,10 @@ impl Stuck {
 
 impl fmt::Display for Stuck {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} ticks of the stopped timer block their threads",
-            self.ticks
-        )
+        match self.ticks {
+            1 => f.write_str("a tick of the stopped timer blocks its thread"),
+            ticks => write!(f, "{ticks} ticks of the stopped timer block their threads"),
+        }
     }
 }
 

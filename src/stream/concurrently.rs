@@ -170,6 +170,18 @@ impl<S: Stream> Concurrently<S> {
     /// The items to which the future that `f` makes of them says yes.
     ///
     /// The future can not borrow the item: it takes what it needs of it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use futures_lite::{StreamExt, stream};
+    /// use untethered::stream::StreamConcurrently;
+    ///
+    /// # futures_lite::future::block_on(async {
+    /// let even = stream::iter(1..=6).concurrently().ordered().filter(|&n| async move { n % 2 == 0 });
+    /// assert_eq!(even.collect::<Vec<_>>().await, [2, 4, 6]);
+    /// # });
+    /// ```
     pub fn filter<F, Fut>(self, f: F) -> FilterMap<FromStream<Filtered<S, F>>>
     where
         F: FnMut(&S::Item) -> Fut,

@@ -82,7 +82,7 @@ pin_project! {
     ///
     /// # Cancel safety
     ///
-    /// It holds nothing but the stream: an item that is not given yet stays there.
+    /// It holds nothing but the objects: one that is not given yet stays there.
     #[must_use = "streams do nothing unless polled"]
     pub struct Inflate<I, P> {
         // Pinned for streams; an iterator is called by reference.
@@ -94,6 +94,10 @@ pin_project! {
 
 pin_project! {
     /// The objects of [`try_inflate`], each with its futures.
+    ///
+    /// # Cancel safety
+    ///
+    /// It holds nothing but the objects: one that is not given yet stays there.
     #[must_use = "streams do nothing unless polled"]
     pub struct TryInflate<I, P> {
         // Pinned as in `Inflate`.

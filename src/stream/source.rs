@@ -121,12 +121,12 @@ where
 /// ```
 /// use std::future::ready;
 /// use futures_lite::stream;
-/// use untethered::stream::{try_concurrent, try_from_stream};
+/// use untethered::stream::{ConcurrentError, try_concurrent, try_from_stream};
 ///
 /// # futures_lite::future::block_on(async {
-/// let jobs = stream::iter([Ok(ready(Ok(1))), Err("no more jobs"), Ok(ready(Ok(2)))]);
+/// let jobs = stream::iter([Ok(ready(Ok::<_, &str>(1))), Err("no more jobs"), Ok(ready(Ok(2)))]);
 /// let values = try_concurrent(try_from_stream(jobs)).await;
-/// assert_eq!(values.unwrap_err().error, "no more jobs");
+/// assert_eq!(values, Err(ConcurrentError::Source("no more jobs")));
 /// # });
 /// ```
 pub fn try_from_stream<S, F, E>(stream: S) -> TryFromStream<S>

@@ -89,7 +89,7 @@ pub struct Interval {
 /// let (sim, second) = (Sim::new(), Duration::from_secs(1));
 /// let rt = sim.runtime();
 /// sim.block_on(async {
-///     let mut ticks = interval(&rt, 10 * second).missed_ticks(MissedTicks::Skip);
+///     let mut ticks = interval(&rt, 10 * second).missed(MissedTicks::Skip);
 ///     ticks.tick().await;
 ///     rt.sleep(25 * second).await; // busy
 ///     ticks.tick().await; // the tick that was due at 10

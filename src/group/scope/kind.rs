@@ -11,8 +11,7 @@ pub trait Kind: Boxes {}
 #[derive(Debug)]
 pub enum Sendable {}
 
-/// Tasks that need not be `Send`: those of a [`Scope`](super::Scope) from
-/// [`scope_local`](super::scope_local()).
+/// Tasks that need not be `Send`: those of [`scope_local`](super::scope_local()).
 #[derive(Debug)]
 pub enum Local {}
 

@@ -81,6 +81,22 @@ where
 /// # Errors
 ///
 /// [`BlockError`](super::BlockError): what failed, or why the scope was cancelled.
+///
+/// # Examples
+///
+/// ```
+/// use std::rc::Rc;
+/// use untethered::group::scope_local;
+///
+/// # futures_lite::future::block_on(async {
+/// let name = Rc::new("shared in one thread");
+/// let length = scope_local(|scope| {
+///     let name = Rc::clone(&name);
+///     async move { Ok(scope.spawn(async move { name.len() }).await?) }
+/// });
+/// assert_eq!(length.await.unwrap(), 20);
+/// # });
+/// ```
 pub fn scope_local<'env, B, F, T>(body: B) -> ScopeRun<'env, T, BoxError, Local>
 where
     B: FnOnce(Scope<'env, BoxError, Local>) -> F,

@@ -1,6 +1,15 @@
 use std::fmt;
 
-/// How a client stood a case of [`Conformance`](super::Conformance::new).
+/// How a client stood a case. From [`run_case`](super::Conformance::run_case), as the example of
+/// [the module](super) shows: `assert`.
+///
+/// # Examples
+///
+/// ```
+/// use untethered::http::conformance::Verdict;
+///
+/// Verdict::Passed.assert(); // and panics for Verdict::Failed(_)
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use = "a failure that nobody looks at is none"]
 pub enum Verdict {

@@ -391,9 +391,10 @@ fn of_combinators() {
 #[test]
 fn of_adaptors() {
     use untethered::stream::{
-        Batches, Chunks, Concurrently, FilterMap, First, FromIter, Inflate, Inflated, MapBlocking,
-        Mapped, Merge, MergeAll, PollUntil, Progress, TryFromIter, TryFromStream, TryInflate,
-        TryInflated, WithProgress, Zip,
+        Batches, Chunks, Concurrently, Equal, EqualOrError, Every, FilterMap, Filtered, First,
+        FromIter, Inflate, Inflated, IsNone, Kept, MapBlocking, Mapped, MappedBlocking, Merge,
+        MergeAll, PollUntil, Progress, TryFromIter, TryFromStream, TryInflate, TryInflated,
+        WithProgress, Zip,
     };
     type S = futures_lite::stream::Pending<u8>;
     type Local = futures_lite::stream::Pending<Rc<u8>>;
@@ -424,5 +425,13 @@ fn of_adaptors() {
         WithProgress<S, F>: true true true;
         Zip<S, S>: true true true;
         Zip<S, Local>: false false true;
+        Filtered<S, F>: true true true;
+        Kept<u8, Ready<bool>>: true true true;
+        MappedBlocking<S, F>: true true true;
+        Every: true true true;
+        Equal<u8>: true true true;
+        Equal<Rc<u8>>: false false true;
+        EqualOrError<u8>: true true true;
+        IsNone: true true true;
     }
 }

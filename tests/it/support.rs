@@ -106,16 +106,20 @@ impl Cloned {
             (this.1)();
             RawWaker::new(Arc::into_raw(this).cast(), &Self::CALLS)
         },
-        // SAFETY: the waker goes, and with it the `Arc` that it holds.
         |data| {
-            unsafe { Arc::from_raw(data.cast::<Self>()) }
-                .0
-                .wake_by_ref()
+            // SAFETY: the waker goes, and with it the `Arc` that it holds.
+            let this = unsafe { Arc::from_raw(data.cast::<Self>()) };
+            this.0.wake_by_ref();
         },
-        // SAFETY: the waker holds the `Arc`.
-        |data| unsafe { &*data.cast::<Self>() }.0.wake_by_ref(),
-        // SAFETY: the waker goes, and with it the `Arc` that it holds.
-        |data| drop(unsafe { Arc::from_raw(data.cast::<Self>()) }),
+        |data| {
+            // SAFETY: the waker holds the `Arc`.
+            let this = unsafe { &*data.cast::<Self>() };
+            this.0.wake_by_ref();
+        },
+        |data| {
+            // SAFETY: the waker goes, and with it the `Arc` that it holds.
+            drop(unsafe { Arc::from_raw(data.cast::<Self>()) });
+        },
     );
 }
 

@@ -1,6 +1,6 @@
 //! Many futures polled inside one task, each only when it was woken.
 //!
-//! Under everything that runs futures in place: limited streams today.
+//! Under everything that runs futures in place: scopes, limited streams, merges, hedges.
 
 #[cfg(all(test, untethered_loom))]
 mod model;

@@ -724,6 +724,7 @@ fn pinned_references_race_and_go_on_afterwards() {
     assert_eq!(sim.elapsed(), 3 * SECOND);
 }
 
+// G22
 #[test]
 fn a_waker_may_wake_an_entrant_when_it_is_cloned() {
     let entrants: Vec<Event> = (0..100).map(|_| Event::new()).collect();

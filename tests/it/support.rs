@@ -108,14 +108,18 @@ impl Cloned {
         },
         |data| {
             // SAFETY: the waker goes, and with it the `Arc` that it holds.
-            unsafe { Arc::from_raw(data.cast::<Self>()) }
-                .0
-                .wake_by_ref()
+            let this = unsafe { Arc::from_raw(data.cast::<Self>()) };
+            this.0.wake_by_ref();
         },
-        // SAFETY: the waker holds the `Arc`.
-        |data| unsafe { &*data.cast::<Self>() }.0.wake_by_ref(),
-        // SAFETY: the waker goes, and with it the `Arc` that it holds.
-        |data| drop(unsafe { Arc::from_raw(data.cast::<Self>()) }),
+        |data| {
+            // SAFETY: the waker holds the `Arc`.
+            let this = unsafe { &*data.cast::<Self>() };
+            this.0.wake_by_ref();
+        },
+        |data| {
+            // SAFETY: the waker goes, and with it the `Arc` that it holds.
+            drop(unsafe { Arc::from_raw(data.cast::<Self>()) });
+        },
     );
 }
 

@@ -4,6 +4,7 @@ use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use futures_lite::future::yield_now;
 use loom::future::block_on;
 use loom::sync::Mutex;
 use loom::thread;
@@ -15,6 +16,15 @@ struct Counted(Arc<AtomicUsize>);
 impl Drop for Counted {
     fn drop(&mut self) {
         self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// Cancels its scope when it is dropped.
+struct Ends(Scope<'static>);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        self.0.cancel("the task is gone");
     }
 }
 
@@ -37,6 +47,7 @@ fn model(test: impl Fn() + Send + Sync + 'static) {
     model.check(test);
 }
 
+// G21
 #[test]
 fn a_scope_that_goes_to_wait_sees_a_spawn() {
     model(|| {
@@ -51,6 +62,7 @@ fn a_scope_that_goes_to_wait_sees_a_spawn() {
     });
 }
 
+// G21
 #[test]
 fn a_spawn_beside_the_end_of_a_scope_is_run_or_refused() {
     model(|| {
@@ -80,14 +92,9 @@ fn a_spawn_beside_the_end_of_a_scope_is_run_or_refused() {
     });
 }
 
+// G21
 #[test]
 fn a_task_whose_handle_is_cancelled_beside_its_polls_is_dropped() {
-    struct Ends(Scope<'static>);
-    impl Drop for Ends {
-        fn drop(&mut self) {
-            self.0.cancel("the task is gone");
-        }
-    }
     model(|| {
         let (running, s) = left_open();
         let ends = Ends(s.clone());
@@ -101,6 +108,34 @@ fn a_task_whose_handle_is_cancelled_beside_its_polls_is_dropped() {
     });
 }
 
+// G21
+#[test]
+fn a_cancel_beside_the_end_of_its_task_does_not_reach_the_next_in_its_slot() {
+    model(|| {
+        let (running, s) = left_open();
+        let (begun, ended) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (counts, inner, first) = ((begun.clone(), ended.clone()), s.clone(), s);
+        // Dropped with the first task it ends the scope, else with the second.
+        let ends = Ends(first);
+        let task = inner.clone().spawn(async move {
+            yield_now().await;
+            counts.0.fetch_add(1, Ordering::SeqCst);
+            inner.spawn(async move {
+                let ends = ends;
+                yield_now().await;
+                counts.1.fetch_add(1, Ordering::SeqCst);
+                drop(ends);
+            });
+        });
+        let other = thread::spawn(move || task.cancel("by its handle"));
+        assert!(block_on(running).unwrap_err().is_cancelled());
+        other.join().unwrap();
+        let [begun, ended] = [begun, ended].map(|count| count.load(Ordering::SeqCst));
+        assert_eq!(begun, ended, "one that nobody cancelled was dropped");
+    });
+}
+
+// G22
 #[test]
 fn a_result_beside_its_handle_is_given_or_dropped_once() {
     for awaited in [true, false] {

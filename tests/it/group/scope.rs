@@ -454,6 +454,7 @@ fn left_open<'a>(body: impl FnOnce(Scope<'a>)) -> ScopeRun<'a, ()> {
     })
 }
 
+// G22
 #[test]
 fn a_waker_may_use_the_scope_when_it_is_cloned() {
     let (hand_over, handed) = mpsc::channel();
@@ -473,6 +474,7 @@ fn a_waker_may_use_the_scope_when_it_is_cloned() {
     assert!(ended.unwrap_err().is_cancelled());
 }
 
+// G22
 #[test]
 fn the_waker_of_a_handle_may_end_its_task_when_it_is_cloned() {
     let (hand_over, handed) = mpsc::channel();
@@ -487,6 +489,7 @@ fn the_waker_of_a_handle_may_end_its_task_when_it_is_cloned() {
     assert!(matches!(polled, std::task::Poll::Ready(Ok(7))));
 }
 
+// G22
 #[test]
 fn a_handle_that_is_dropped_while_it_waits_keeps_no_waker() {
     let (hand_over, handed) = mpsc::channel();
@@ -506,6 +509,7 @@ fn a_handle_that_is_dropped_while_it_waits_keeps_no_waker() {
     assert_eq!(wakes.count(), 0);
 }
 
+// G22
 #[test]
 fn a_result_is_dropped_once_whoever_goes_first() {
     for handle_first in [true, false] {
@@ -531,6 +535,7 @@ fn a_result_is_dropped_once_whoever_goes_first() {
     }
 }
 
+// G21
 #[test]
 fn a_cancel_reaches_its_task_wherever_that_is_and_no_other() {
     let census = Census::default();
@@ -585,6 +590,7 @@ fn a_cancel_reaches_its_task_wherever_that_is_and_no_other() {
     assert_eq!(s.len(), 1);
 }
 
+// G21
 #[test]
 fn a_task_that_cancels_itself_is_dropped_at_its_next_await() {
     let census = Census::default();
@@ -606,6 +612,7 @@ fn a_task_that_cancels_itself_is_dropped_at_its_next_await() {
     assert_eq!((census.alive(), s.len()), (0, 1));
 }
 
+// G21
 #[test]
 fn a_cancelled_task_gives_its_place_under_the_limit_to_the_next() {
     let (hand_over, handed) = mpsc::channel();
@@ -631,6 +638,7 @@ fn a_cancelled_task_gives_its_place_under_the_limit_to_the_next() {
     assert_eq!(Polled::new(third).ready().unwrap(), 3);
 }
 
+// G21
 #[test]
 fn handles_are_cancelled_from_another_thread() {
     for _ in 0..50 {

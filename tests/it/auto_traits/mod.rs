@@ -320,9 +320,9 @@ fn of_what_tasks_wait_for() {
 #[test]
 fn of_combinators() {
     use untethered::combine::{
-        AsCompleted, Empty, Entrants, Failures, Future2, Gather, GatherUntil, Hedge, IntoRace,
-        OneOf2, Quorate, Quorum, QuorumError, Race, RaceOk, Success, TryGather, TryGatherUntil,
-        Until, Wait, WaitSet,
+        AsCompleted, Empty, Entrants, Failures, Future2, Future3, Gather, GatherUntil, Hedge,
+        IntoRace, OneOf2, OneOf8, Quorate, Quorum, QuorumError, Race, RaceOk, Success, TryGather,
+        TryGatherUntil, Until, Wait, WaitSet,
     };
     type Of<F> = Entrants<std::vec::IntoIter<F>>;
     type Good = Ready<Result<u8, u8>>;
@@ -377,23 +377,21 @@ fn of_combinators() {
         Future2<Ready<u8>, Pinned>: true true true;
         Future2<Ready<u8>, PhantomPinned>: true true false;
         Until<Rc<u8>>: true true true;
+        OneOf8<u8, u8, u8, u8, u8, u8, u8, Rc<u8>>: false false true;
+        Future3<Ready<u8>, Ready<u8>, Rc<u8>>: false false true;
+        GatherUntil<Of<Ready<u8>>>: true false false;
+        TryGatherUntil<Of<Good>>: true false false;
+        Hedge<Of<Good>>: true false false;
+        Wait<'static, Ready<u8>>: true false false;
     }
-    // These hold a sleep, which may move to other threads and not be shared.
-    const _: () = {
-        const fn send<T: Send>() {}
-        send::<GatherUntil<Of<Ready<u8>>>>();
-        send::<TryGatherUntil<Of<Good>>>();
-        send::<Hedge<Of<Good>>>();
-        send::<Wait<'static, Ready<u8>>>();
-    };
 }
 
 #[test]
 fn of_adaptors() {
     use untethered::stream::{
-        Batches, Chunks, Concurrently, Equal, EqualOrError, Every, FilterMap, Filtered, First,
-        FromIter, Inflate, Inflated, IsNone, Kept, MapBlocking, Mapped, MappedBlocking, Merge,
-        MergeAll, PollUntil, Progress, TryFromIter, TryFromStream, TryInflate, TryInflated,
+        Batches, Blocking, Chunks, Concurrently, Equal, EqualOrError, Every, FilterMap, Filtered,
+        First, FromIter, Inflate, Inflated, IsNone, Kept, MapBlocking, Mapped, MappedBlocking,
+        Merge, MergeAll, PollUntil, Progress, TryFromIter, TryFromStream, TryInflate, TryInflated,
         WithProgress, Zip,
     };
     type S = futures_lite::stream::Pending<u8>;
@@ -405,10 +403,16 @@ fn of_adaptors() {
         Chunks<std::vec::IntoIter<u8>>: true true true;
         Concurrently<S>: true true true;
         FilterMap<FromIter<std::vec::IntoIter<Ready<Option<u8>>>>>: true true true;
+        Filtered<S, F>: true true true;
+        Kept<u8, Ready<bool>>: true true true;
+        Kept<Rc<u8>, PhantomPinned>: false false false;
+        Blocking<u8>: true true true;
+        MappedBlocking<S, F>: true true true;
         First<S>: true true true;
         First<PhantomPinned>: true true false;
         Inflate<S, F>: true true true;
         TryInflate<S, F>: true true true;
+        TryInflate<PhantomPinned, F>: true true false;
         Inflated<u8, Ready<u8>>: true true true;
         TryInflated<Rc<u8>, Ready<u8>>: false false true;
         MapBlocking<S, F>: true true true;
@@ -425,9 +429,7 @@ fn of_adaptors() {
         WithProgress<S, F>: true true true;
         Zip<S, S>: true true true;
         Zip<S, Local>: false false true;
-        Filtered<S, F>: true true true;
         Kept<u8, Ready<bool>>: true true true;
-        MappedBlocking<S, F>: true true true;
         Every: true true true;
         Equal<u8>: true true true;
         Equal<Rc<u8>>: false false true;

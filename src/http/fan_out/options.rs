@@ -162,7 +162,7 @@ impl FanOut {
     /// Asks for answers that are coded (gzip, deflate, br; with the feature `zstd` that too) and
     /// decodes them.
     ///
-    /// Limits of bodies and files to [save to](FetchRequest::save_to) then have to do with
+    /// Limits of bodies and files to [save to](super::FetchRequest::save_to) then have to do with
     /// what was decoded; `Content-Encoding` and `Content-Length` of the answer are dropped, and
     /// everything else is as in [`decode`](crate::http::decode()). Left alone are requests with a
     /// `Range` or an `Accept-Encoding` of their own or the session's, and clients whose
@@ -218,8 +218,8 @@ impl FanOut {
     /// Sends equal requests of one fan-out once, and gives each key the answer.
     ///
     /// Equal are requests of GET or HEAD with the same URL, headers and limits of time, and with
-    /// nothing else: no body, no extension, no [`save_to`](FetchRequest::save_to), no status check
-    /// of their own. URLs are compared as they are parsed: `HTTP://A.example:80` is
+    /// nothing else: no body, no extension, no [`save_to`](super::FetchRequest::save_to), no status
+    /// check of their own. URLs are compared as they are parsed: `HTTP://A.example:80` is
     /// `http://a.example/`, but a fragment tells two apart.
     ///
     /// Equal ones wait for the one that was first, for no limit of time, and share what it ends in,

@@ -67,13 +67,13 @@ impl<N: AsRef<Node>> Drop for Waiter<N> {
     }
 }
 
-/// The future of [`CancellationToken::cancelled`].
+/// The future of [`CancellationToken::cancelled`](super::CancellationToken::cancelled).
 #[must_use = "futures do nothing unless awaited"]
 pub struct Cancelled<'a> {
     pub(super) waiter: Waiter<&'a Arc<Node>>,
 }
 
-/// The future of [`CancellationToken::cancelled_owned`].
+/// The future of [`CancellationToken::cancelled_owned`](super::CancellationToken::cancelled_owned).
 ///
 /// # Cancel safety
 ///

@@ -71,6 +71,14 @@ fn whatever_waits_says_what_a_drop_does() {
 }
 
 #[test]
+fn whatever_fails_says_how() {
+    nothing_found(
+        rules::without_errors,
+        "these can fail and have no \"# Errors\"",
+    );
+}
+
+#[test]
 fn must_use_has_a_reason() {
     nothing_found(
         rules::must_use_without_reason,

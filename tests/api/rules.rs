@@ -87,6 +87,19 @@ pub(crate) fn waits(function: &Function<'_>) -> bool {
     function.signature.asyncness.is_some() || output.contains("impl Future")
 }
 
+/// Functions that can fail and do not say how, nor which other one does.
+pub(crate) fn without_errors(api: &Api<'_>) -> Vec<String> {
+    let functions = api.items.iter().flat_map(Public::functions);
+    let silent = functions.filter(|function| {
+        let text = docs(function.attributes);
+        let output = function.signature.output.to_token_stream().to_string();
+        let output = output.trim_start_matches("-> ");
+        let fails = output.starts_with("Result <") || output.starts_with("io :: Result <");
+        fails && !text.contains("# Errors") && !text.contains("As [")
+    });
+    silent.map(|function| function.path).collect()
+}
+
 /// `#[must_use]` that does not say why.
 pub(crate) fn must_use_without_reason(api: &Api<'_>) -> Vec<String> {
     let bare = |attributes: &[syn::Attribute]| {

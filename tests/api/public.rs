@@ -26,6 +26,12 @@ impl Public<'_> {
 
     /// Its public functions, each with its documentation.
     pub(crate) fn functions(&self) -> Vec<Function<'_>> {
+        let mut functions = self.all_functions();
+        functions.retain(|function| !hidden(function.attributes));
+        functions
+    }
+
+    fn all_functions(&self) -> Vec<Function<'_>> {
         let mut functions = Vec::new();
         if let Item::Fn(item) = self.item {
             functions.push(Function {

@@ -3,7 +3,8 @@ use untethered::http::conformance::{Conformance, Peer, Received, Report, Server,
 #[test]
 fn of_the_conformance_suite() {
     check! {
-        Conformance<'static>: true true true;
+        // It makes clients on the thread that runs it.
+        Conformance<'static>: false false true;
         Peer: true true true;
         Received: true true true;
         Report: true true true;

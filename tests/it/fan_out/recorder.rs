@@ -1,11 +1,11 @@
 //! A subscriber of `tracing` that writes everything down.
 
 use std::fmt::{Debug, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Level, Metadata, Subscriber};
+use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
 
 /// Writes down all events of its thread, up to a level, as `LEVEL message field=value ..`.
 struct Recorder {
@@ -49,8 +49,23 @@ impl Subscriber for Recorder {
     fn exit(&self, _: &Id) {}
 }
 
+/// While there is but one subscriber, an event that is met first on another thread asks that thread's
+/// own, finds none, and is taken for one that interests nobody: for good, on all threads. So there
+/// are always two.
+static TWO: LazyLock<[Dispatch; 2]> = LazyLock::new(|| {
+    [(); 2].map(|()| {
+        Dispatch::new(Recorder {
+            most: Level::TRACE,
+            lines: Arc::default(),
+        })
+    })
+});
+
 /// What is told while `f` runs.
 pub(crate) fn told(most: Level, f: impl FnOnce()) -> Vec<String> {
+    LazyLock::force(&TWO);
+    // For what was met while they were made.
+    tracing::callsite::rebuild_interest_cache();
     let lines = Arc::new(Mutex::new(Vec::new()));
     let recorder = Recorder {
         most,

@@ -1,5 +1,5 @@
 //! What takes bytes, fed with any. Each test is a fuzz target too: a plain run tries the corpus and a
-//! thousand inputs; `scripts/deep fuzz` lets libFuzzer look for those that reach new code.
+//! thousand inputs, `cargo bolero` lets a fuzzer look for more.
 
 #[cfg(feature = "http")]
 mod exchange;

@@ -11,7 +11,7 @@ use untethered::sim::{Order, Sim, drop_at_every_poll, explore_orders, yield_now}
 use untethered::sync::{AcquireOwned, Limit, OwnedPermit};
 
 use crate::polled::Polled;
-use crate::random::Random;
+use crate::random::{Random, seeds};
 use crate::support::panic_text;
 
 /// Counts how often it was woken.
@@ -472,7 +472,7 @@ fn random_schedules_keep_every_limit_and_strand_nobody() {
         (1, Step::SetTotal),
     ];
     let (mut waited, mut dropped_woken, mut alone, mut shrunk) = (0, 0, 0, 0);
-    for seed in 0..3000 {
+    for seed in seeds(3000) {
         let mut random = Random::new(seed);
         let root = Limit::new(1 + random.below(4));
         let child = root.child(1 + random.below(3));

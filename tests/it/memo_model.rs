@@ -12,7 +12,7 @@ use untethered::memo::{LoadError, Memo, Stats};
 use untethered::sim::Sim;
 
 use crate::polled::Polled;
-use crate::random::Random;
+use crate::random::{Random, seeds};
 use crate::support::OnDrop;
 
 /// What happens to the memo. Those that find nothing to act on do nothing.
@@ -569,7 +569,7 @@ fn every_schedule_of_six_steps() {
 #[test]
 fn random_schedules() {
     let mut sometimes = Sometimes::default();
-    for seed in 0..4_000 {
+    for seed in seeds(4_000) {
         let mut random = Random::new(seed);
         let steps: Vec<_> = (0..40).map(|_| random.weighted(&MANY)).collect();
         check_and_tell(

@@ -9,7 +9,7 @@ use untethered::Queue;
 use untethered::queue::{Closed, TryPopError, TryPushError};
 
 use crate::polled::Polled;
-use crate::random::Random;
+use crate::random::{Random, seeds};
 
 /// What happens to the queue. Those that find nothing to act on do nothing.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -525,7 +525,7 @@ fn every_schedule_of_seven_steps() {
 #[test]
 fn random_schedules() {
     let mut sometimes = Sometimes::default();
-    for seed in 0..4000 {
+    for seed in seeds(4000) {
         let mut random = Random::new(seed);
         let capacity = [Some(1), Some(2), Some(3), None][random.below(4)];
         let steps: Vec<_> = (0..4 + random.below(12))

@@ -16,7 +16,7 @@ use untethered::time::Backoff;
 
 use super::server::{Answer, Call, Server};
 use super::{MS, SECOND};
-use crate::random::Random;
+use crate::random::{Random, seeds};
 
 /// Three attempts, a second and then two apart.
 fn retry() -> Retry {
@@ -555,7 +555,7 @@ fn dropped_at_any_poll_nothing_is_left() {
 // H1
 #[test]
 fn whatever_fails_each_key_gets_one_result() {
-    for seed in 0..60 {
+    for seed in seeds(60) {
         let sim = Sim::with_order(Order::Seeded(seed));
         let random = Mutex::new(Random::new(seed));
         let server = Server::new(&sim, move |call| {

@@ -11,7 +11,7 @@ use untethered::group::{Group, Handle, OnCancel};
 use untethered::sim::{Order, Sim, explore_orders, yield_now};
 
 use super::{ByHand, Census, Log};
-use crate::random::Random;
+use crate::random::{Random, seeds};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -152,7 +152,7 @@ impl Run {
 #[test]
 fn random_schedules_end_with_nothing_left() {
     let mut hooks_ran = 0;
-    for seed in 0..600 {
+    for seed in seeds(600) {
         let order = match seed % 8 {
             0 => Order::Fifo,
             1 => Order::Lifo,

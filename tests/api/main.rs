@@ -1,5 +1,6 @@
 //! Tests over the public API as a whole: nothing in it may be forgotten.
 
+mod drops;
 mod public;
 mod rules;
 mod snapshot;
@@ -104,5 +105,13 @@ fn the_auto_traits_of_every_type_are_stated() {
     nothing_found(
         |api| rules::without_auto_traits(api, &files),
         "tests/it/auto_traits has no row for these",
+    );
+}
+
+#[test]
+fn every_future_is_dropped_at_every_poll() {
+    nothing_found(
+        drops::differences,
+        "rows of tests/it/every_future and futures of the API differ",
     );
 }

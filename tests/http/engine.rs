@@ -170,6 +170,39 @@ fn closing_waits_for_what_is_in_use() {
 }
 
 #[test]
+fn a_dropped_close_leaves_what_is_in_use_alone() {
+    let (go_on, wait) = mpsc::channel::<()>();
+    let wait = Mutex::new(wait);
+    let server = Server::new(move |peer| {
+        while peer.request().is_some() {
+            peer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nin");
+            wait.lock().unwrap().recv_timeout(STUCK).unwrap();
+            peer.write(b" time");
+        }
+    });
+    let url = server.url("/");
+    block_on(async {
+        for polls in 0..2 {
+            let engine = Engine::new(&threads(1));
+            let response = engine.send(get(&url)).await.unwrap();
+            let mut close = Box::pin(engine.close(Duration::ZERO));
+            // It waits for what is in use.
+            let mut patient = Box::pin(engine.close(Duration::MAX));
+            for _ in 0..polls {
+                assert!(poll_once(&mut patient).is_pending());
+            }
+            drop(patient);
+            let error = fetch(&engine, &url).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Cancelled);
+            go_on.send(()).unwrap();
+            assert_eq!(response.into_body().bytes(10).await.unwrap(), "in time");
+            assert!(poll_once(&mut close).is_ready());
+        }
+    });
+    server.finish();
+}
+
+#[test]
 fn closing_ends_what_takes_too_long() {
     on_both_sockets(closing_ends_what_takes_too_long_on);
 }

@@ -1,10 +1,15 @@
 //! The suite itself: what it says of clients that do not do what they should.
 
-use std::future::pending;
+use std::future::{Future, pending, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
 
 use untethered::Runtime;
 use untethered::http::conformance::{Conformance, Verdict};
-use untethered::http::{Body, Client, Exchange, HttpError, Request, Response, client_fn};
+use untethered::http::{
+    Body, Client, ErrorKind, Exchange, HttpError, Request, Response, client_fn,
+};
 use untethered::sim::Sim;
 
 /// Answers whatever it is asked, without asking anybody.
@@ -59,6 +64,54 @@ fn a_panic_is_a_failure() {
     assert_eq!(failure(run_case(|| Panics, "big_head")), "out of order");
     let makes = || -> Panics { panic!("none today") };
     assert_eq!(failure(run_case(makes, "big_head")), "none today");
+}
+
+#[test]
+fn a_run_dropped_at_any_poll_ends_its_case() {
+    // Fails every case, in more than one poll and without waiting for a server.
+    let slow = |rt: Runtime| {
+        client_fn(move |_: Request<Body>| {
+            let rt = rt.clone();
+            async move {
+                rt.sleep(Duration::from_secs(1)).await;
+                Err::<Response<Body>, _>(HttpError::new(ErrorKind::Other))
+            }
+        })
+    };
+    for all in [false, true] {
+        let mut polls = 0;
+        loop {
+            let sim = Sim::new();
+            let rt = sim.runtime();
+            let conformance = Conformance::new(&rt, || slow(rt.clone()));
+            let ended = sim.block_on(async {
+                let run = async {
+                    match all {
+                        true => drop(conformance.run().await),
+                        false => drop(conformance.run_case("big_head").await),
+                    }
+                };
+                let mut run = pin!(run);
+                let mut left = polls;
+                poll_fn(|cx| match run.as_mut().poll(cx) {
+                    Poll::Pending if left > 0 => {
+                        left -= 1;
+                        Poll::Pending
+                    }
+                    polled => Poll::Ready(polled.is_ready()),
+                })
+                .await
+            });
+            sim.run_until_idle();
+            sim.assert_empty();
+            // Of all the cases the first few tell enough.
+            if ended || polls == 8 {
+                assert!(polls >= 1);
+                break;
+            }
+            polls += 1;
+        }
+    }
 }
 
 #[test]

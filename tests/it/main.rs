@@ -1,11 +1,13 @@
 //! Behaviour through the public API, one module per concept, on the deterministic runtime.
 
 mod auto_traits;
-mod combine_drops;
+
 mod combine_gather;
+mod combine_panics;
 mod combine_race;
 mod context;
 mod event;
+mod every_future;
 #[cfg(feature = "http")]
 mod fan_out;
 mod group;

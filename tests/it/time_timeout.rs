@@ -425,5 +425,5 @@ fn an_interval_is_a_stream() {
 #[test]
 #[should_panic(expected = "a period of nought")]
 fn a_period_of_nought_is_refused() {
-    interval(&Sim::new().runtime(), Duration::ZERO);
+    _ = interval(&Sim::new().runtime(), Duration::ZERO);
 }

@@ -330,6 +330,33 @@ fn dropping_the_workers_asks_them_to_stop() {
 }
 
 #[test]
+fn what_a_worker_waits_for_may_be_dropped() {
+    let _dead_man = DeadMan::new();
+    let workers = quiet(1);
+    let control = workers.control();
+    let report = workers.run(move |worker| {
+        let control = control.clone();
+        async move {
+            for _ in 0..3 {
+                assert!(poll_once(worker.stopped()).await.is_none());
+                let held = Arc::new(());
+                let work = held.clone();
+                let work = async move {
+                    pending::<()>().await;
+                    drop(work);
+                };
+                assert!(poll_once(worker.run_until_stopped(work)).await.is_none());
+                assert_eq!(Arc::strong_count(&held), 1);
+            }
+            control.stop("enough");
+            assert_eq!(worker.run_until_stopped(pending::<()>()).await, None);
+            assert_eq!(worker.stopped().await, StopReason::Asked("enough".into()));
+        }
+    });
+    assert!(report.unwrap().is_clean());
+}
+
+#[test]
 fn the_workers_may_be_dropped_at_any_poll() {
     let _dead_man = DeadMan::new();
     let mut was_dropped = 0;

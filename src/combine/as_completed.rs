@@ -101,6 +101,11 @@ where
     I: Iterator,
     I::Item: Future,
 {
+    /// How many futures are running.
+    pub(super) fn running(&self) -> usize {
+        self.running.len()
+    }
+
     #[inline]
     fn poll_output(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Completed<I>>> {
         let this = self.project();

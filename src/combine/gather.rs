@@ -398,10 +398,13 @@ where
         }
         ready!(sleep.poll(cx));
         // One poll may stop before everybody who was woken had a turn.
-        let left = self
-            .outputs
-            .as_ref()
-            .map_or(0, |outputs| outputs.size_hint().0);
+        let left = self.outputs.as_ref().map_or(0, |outputs| {
+            match outputs.size_hint() {
+                (least, Some(_)) => least,
+                // More than those that run may be without end.
+                (_, None) => outputs.running(),
+            }
+        });
         for _ in 0..self.limit.get().min(left).div_ceil(BUDGET) {
             if let Poll::Ready(result) = self.as_mut().poll(cx, &mut sort) {
                 return Poll::Ready(result);

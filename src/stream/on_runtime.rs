@@ -3,9 +3,11 @@ use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::mem;
 use std::num::NonZeroUsize;
+use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::thread;
 
 use futures_core::{FusedStream, Stream};
 
@@ -16,7 +18,7 @@ use super::run::{Step, poll_collect};
 use super::{Every, Mode, Source};
 use crate::runtime::Runtime;
 use crate::set::BUDGET;
-use crate::task::{JoinError, Task, catch_drop};
+use crate::task::{JoinError, Task, catch_drop, forget_panic};
 
 /// A limited number of futures at a time, run by a runtime. From
 /// [`Concurrent::on`](super::Concurrent::on).
@@ -196,7 +198,8 @@ impl<S: Source, M: Mode<S>> OnRuntime<S, M> {
                     ending.hub.exchange(self.delivered, &mut self.arrived, None);
                     self.sort_arrived();
                     if self.ready.is_empty() {
-                        return Poll::Ready(ending.failure().map(Err));
+                        let waiting = self.ordered.as_mut().map_or(Ok(()), Ordered::clear);
+                        return Poll::Ready(ending.failure(waiting).map(Err));
                     }
                     self.stage = Stage::Ending(ending);
                 }
@@ -280,17 +283,29 @@ impl<S: Source, M: Mode<S>> Ending<S, M> {
         Poll::Ready(())
     }
 
-    /// What the run ended with.
-    fn failure(self) -> Option<M::Failure> {
-        match (self.failure, self.lost) {
-            (failure, Some(error)) if error.is_panic() => {
-                catch_drop(failure).ok();
-                error.resume_panic();
-                None
+    /// What the run ended with, once all that is left of it has been dropped; `cleared` says how
+    /// that has gone so far.
+    fn failure(self, cleared: thread::Result<()>) -> Option<M::Failure> {
+        let Self {
+            hub, failure, lost, ..
+        } = self;
+        // The source goes with it.
+        let cleared = cleared.and(catch_drop(hub));
+        let first = match lost.map(JoinError::into_panic) {
+            Some(Ok(payload)) => {
+                cleared.unwrap_or_else(forget_panic);
+                Err(payload)
             }
-            (None, Some(_)) => panic!("the runtime dropped what it was to run: outputs are lost"),
-            (failure, _) => failure,
+            Some(Err(_)) if failure.is_none() && cleared.is_ok() => {
+                panic!("the runtime dropped what it was to run: outputs are lost")
+            }
+            _ => cleared,
+        };
+        if let Err(payload) = first {
+            catch_drop(failure).ok();
+            resume_unwind(payload);
         }
+        failure
     }
 }
 

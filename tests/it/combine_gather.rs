@@ -145,6 +145,16 @@ fn a_deadline_of_nought_still_takes_everything_that_is_ready() {
 }
 
 #[test]
+fn a_deadline_ends_an_endless_gather_of_what_is_ready() {
+    let sim = Sim::new();
+    let rt = sim.runtime();
+    let gathering = gather((0..).map(ready::<u32>)).timeout(&rt, Duration::ZERO);
+    let done = sim.block_on(gathering);
+    let len = done.len() as u32;
+    assert!(len > 0 && done.into_iter().flatten().eq(0..len));
+}
+
+#[test]
 fn try_gather_ends_at_the_first_error_with_the_others_gone() {
     let sim = Sim::new();
     let rt = sim.runtime();

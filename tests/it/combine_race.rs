@@ -5,10 +5,10 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use untethered::CancellationToken;
 use untethered::combine::{Empty, OneOf2, OneOf3, quorum, race, race_ok};
 use untethered::sim::{Order, Sim, drop_at_every_poll, explore_orders, yield_now};
 use untethered::sync::Event;
+use untethered::{CancellationToken, Runtime};
 
 use crate::support::{Drops, Log, Wakes, on_clone, panic_text};
 
@@ -391,6 +391,63 @@ fn within_the_grace_losers_clean_up_and_past_it_they_are_dropped() {
         assert_eq!(log.take(), ["a", "b clean", "b", "c"]);
     });
     assert_eq!(sim.live_timers(), 0);
+}
+
+// C8
+#[test]
+fn wherever_it_stands_the_slowest_loser_is_waited_for() {
+    async fn enter(rt: Runtime, token: CancellationToken, work: u32, clean_up: u32) {
+        let work = rt.sleep(work * SECOND);
+        if token.run_until_cancelled(work).await.is_none() && clean_up > 0 {
+            rt.sleep(clean_up * SECOND).await;
+        }
+    }
+
+    let sim = Sim::new();
+    let rt = sim.runtime();
+    for len in [3, 5, 8, 20, 40] {
+        for (winner, slow) in [(0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1), (0, len - 1)] {
+            for form in 0..3 {
+                let token = CancellationToken::new();
+                // All others are clean as soon as they are asked.
+                let entrants = (0..len).map(|index| {
+                    let work = if index == winner { 1 } else { 60 };
+                    let clean_up = if index == slow { 2 } else { 0 };
+                    enter(rt.clone(), token.clone(), work, clean_up)
+                });
+                let mut entrants = entrants.collect::<Vec<_>>();
+                let grace = 10 * SECOND;
+                let start = sim.now();
+                sim.block_on(async {
+                    match (form, len) {
+                        (0, _) => {
+                            let won = race(entrants).grace(&rt, grace, &token).await;
+                            assert_eq!(won, Ok((winner, ())));
+                        }
+                        (1, 3) => {
+                            let mut next = || entrants.remove(0);
+                            let three = (next(), next(), next());
+                            let won = race(three).grace(&rt, grace, &token).await;
+                            assert_eq!(won.index(), winner);
+                        }
+                        (2, 3) => {
+                            let three: [_; 3] = entrants.try_into().ok().unwrap();
+                            let won = race(three).grace(&rt, grace, &token).await;
+                            assert_eq!(won, (winner, ()));
+                        }
+                        (2, 20) => {
+                            let twenty: [_; 20] = entrants.try_into().ok().unwrap();
+                            let won = race(twenty).grace(&rt, grace, &token).await;
+                            assert_eq!(won, (winner, ()));
+                        }
+                        _ => return,
+                    }
+                    let took = sim.now() - start;
+                    assert_eq!(took, 3 * SECOND, "{form}: {slow} after {winner} of {len}");
+                });
+            }
+        }
+    }
 }
 
 // C8

@@ -275,6 +275,67 @@ fn everything_is_gone_before_the_error_is_seen() {
 }
 
 // R3
+#[test]
+fn outputs_that_wait_for_their_turn_are_gone_before_a_failure_is_seen() {
+    explore_orders(10, |sim| {
+        let rt = wide(sim, 2);
+        let (drops, clock) = (Drops::default(), rt.clone());
+        let guards = drops.clone();
+        let jobs = (0..6).map(move |n| {
+            let (guard, rt) = (guards.guard(), clock.clone());
+            async move {
+                rt.sleep(millis(60 - 10 * n)).await;
+                if n == 1 { Err("broken") } else { Ok(guard) }
+            }
+        });
+        let mut outputs = try_concurrent(jobs).limit(6).ordered().on(&rt);
+        let outcome = sim.block_on(outputs.next()).unwrap();
+        assert!(matches!(
+            outcome,
+            Err(ConcurrentError::Task { index: 1, .. })
+        ));
+        assert_eq!((drops.made(), drops.count()), (6, 6));
+    });
+}
+
+// R4
+#[test]
+fn a_source_that_panics_when_dropped_ends_nothing_else() {
+    struct Source(Option<&'static str>);
+
+    impl Iterator for Source {
+        type Item = BoxFuture<'static, Result<u8, &'static str>>;
+
+        fn next(&mut self) -> Option<Self::Item> {
+            let fails = self.0.take();
+            Some(Box::pin(async move {
+                match fails {
+                    Some("panic") => panic!("of the future"),
+                    Some(error) => Err(error),
+                    None => pending().await,
+                }
+            }))
+        }
+    }
+
+    impl Drop for Source {
+        fn drop(&mut self) {
+            panic!("of the source");
+        }
+    }
+
+    for (fails, expected) in [("panic", "of the future"), ("error", "of the source")] {
+        explore_orders(5, |sim| {
+            let rt = wide(sim, 2);
+            let mut outputs = try_concurrent(Source(Some(fails))).limit(4).on(&rt);
+            let panic = panic_text(|| sim.block_on(outputs.next()));
+            assert_eq!(panic, expected);
+            assert!(sim.block_on(outputs.next()).is_none());
+        });
+    }
+}
+
+// R3
 #[cfg(feature = "threads")]
 #[test]
 fn what_is_done_beside_a_failure_comes_before_it() {

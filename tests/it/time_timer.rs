@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use untethered::runtime::{BoxFuture, Sleeper, Spawner};
 use untethered::sim::{Order, Sim, drop_at_every_poll, explore_orders};
-use untethered::time::{Overlap, Tick, TickFailure, Timer, TimerBuilder};
+use untethered::time::{Overlap, Tick, TickFailure, Timer, TimerBuilder, timeout};
 use untethered::{CancellationToken, Runtime};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -542,6 +542,25 @@ fn a_stop_dropped_at_any_poll_stays_in_force() {
         });
         assert!(polls >= 3, "{polls}");
     }
+}
+
+// C3
+#[test]
+fn a_stop_that_is_dropped_leaves_ticks_the_rest_of_their_grace() {
+    let sim = Sim::new();
+    let rt = sim.runtime();
+    let log = Log::new(&sim);
+    let timer = Timer::builder(&rt, 60 * SECOND)
+        .grace(SECOND)
+        .start(polite(&log, SECOND / 2));
+    sim.block_on(async {
+        rt.sleep(SECOND).await;
+        timeout(&rt, SECOND / 5, timer.stop()).await.unwrap_err();
+        assert_eq!(log.take(), events(&[(0, "tick 0"), (10, "asked 0")]));
+    });
+    sim.advance(SECOND);
+    assert_eq!(log.take(), events(&[(15, "clean 0"), (15, "end 0")]));
+    assert_eq!((sim.live_tasks(), sim.live_timers()), (0, 0));
 }
 
 #[test]

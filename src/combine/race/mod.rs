@@ -89,7 +89,8 @@ impl<R: Racers> Race<R> {
     /// They are asked by `token`, with which they were made. It is cancelled here, so it must be
     /// for this race alone: of a token that others listen to as well, say one that stops the
     /// program, take a [`child_token`](CancellationToken::child_token). One that does not listen
-    /// runs on until the time is over, and is dropped then.
+    /// runs on until the time is over, and is dropped then. One that has not been polled yet may
+    /// have been begun elsewhere: it is asked and polled as well, and an iterator gives all it has.
     ///
     /// The futures stay what they are without a grace: of any form and any type, and no closures
     /// that are given a token each. So this can be added to a race that is there, and a future

@@ -56,7 +56,7 @@ use crate::task::{CancellationToken, Task};
 pub struct Timer {
     token: CancellationToken,
     skipped: Arc<AtomicU64>,
-    /// `None` once it was taken by `stop` or `detach`. Gives the number of ticks that are stuck.
+    /// `None` once it was let go. Gives the number of ticks that are stuck.
     driver: Option<Task<usize>>,
 }
 
@@ -102,7 +102,7 @@ impl Timer {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the returned future leaves the stop in force.
+    /// Dropping the returned future leaves the stop in force: ticks have what is left of their grace.
     ///
     /// # Errors
     ///
@@ -110,8 +110,9 @@ impl Timer {
     /// [hard limit](TimerBuilder::hard_limit) is over: its code blocks the thread.
     pub async fn stop(mut self) -> Result<(), Stuck> {
         self.token.cancel("the timer was stopped");
-        let driver = self.driver.take();
-        let driver = driver.expect("only stop and detach take it, and they consume the timer");
+        // Not taken out: if this is dropped half-way, the drop of the timer lets it end by itself.
+        let driver = self.driver.as_mut();
+        let driver = driver.expect("only `detach` takes it, which consumes the timer");
         match driver.await {
             Ok(ticks) if ticks > 0 => Err(Stuck { ticks }),
             // A driver that was dropped with its runtime has dropped its ticks.

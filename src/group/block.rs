@@ -18,7 +18,7 @@ use super::node::{CANCELLED, Node};
 use super::polled::Polled;
 use super::reference::GroupRef;
 use super::state::{SelfWait, Wait};
-use crate::task::{CancelledOwned, Reason, catch, discard};
+use crate::task::{CancelledOwned, Reason, catch, discard, forget_panic};
 
 /// Runs `body` and the tasks it starts; returns when all have ended.
 ///
@@ -212,8 +212,13 @@ where
         Poll::Ready(match (ended, dropped) {
             (None, dropped) => Ended::Dropped(dropped),
             (Some(ended), Ok(())) => ended,
-            (Some(ended), Err(payload)) => {
-                discard(ended);
+            // The first panic counts.
+            (Some(Ended::Panicked(first)), Err(second)) => {
+                forget_panic(second);
+                Ended::Panicked(first)
+            }
+            (Some(lost), Err(payload)) => {
+                discard(lost);
                 Ended::Panicked(payload)
             }
         })

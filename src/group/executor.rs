@@ -12,7 +12,7 @@ use super::driver::polling_here;
 use super::queues::Queues;
 use crate::primitives::atomic::{AtomicUsize, Ordering, fence};
 use crate::runtime::{Driver, Drives, Runtime};
-use crate::task::{catch, catch_drop};
+use crate::task::{discard, quiet};
 
 /// What drivers run. In the crate a child that is ready; in the model checks a stand-in.
 pub(super) trait Job: Send + 'static {
@@ -190,7 +190,7 @@ impl<J: Job> Executor<J> {
     fn wake(&self, index: usize) {
         let waker = self.queues.place(index).waker.lock().take();
         if let Some(waker) = waker {
-            catch(|| waker.wake()).ok();
+            quiet(|| waker.wake());
         }
     }
 
@@ -223,7 +223,7 @@ impl<J: Job> Executor<J> {
         }
         let waker = cx.waker().clone();
         let old = self.queues.place(index).waker.lock().replace(waker);
-        catch_drop(old).ok();
+        discard(old);
         self.word.fetch_or(parked(index), Ordering::SeqCst);
         if self.has_work() {
             self.begin(index);
@@ -280,7 +280,7 @@ impl<J: Job> Executor<J> {
                 Err(now) => word = now,
             }
         };
-        catch_drop(waker).ok();
+        discard(waker);
         left
     }
 
@@ -311,7 +311,7 @@ impl<J: Job> Executor<J> {
         while self.word.fetch_or(CLEARING, Ordering::SeqCst) & CLEARING == 0 {
             for queue in self.queues.iter() {
                 while let Some(job) = queue.pop_first() {
-                    catch_drop(job).ok();
+                    discard(job);
                 }
             }
             self.word.fetch_and(!CLEARING, Ordering::SeqCst);

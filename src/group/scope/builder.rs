@@ -49,8 +49,10 @@ impl<E> ScopeBuilder<E> {
         }
     }
 
-    /// What is done with failures for which [`OnFailure::Collect`] has no room. By default each
-    /// gives one line on standard error. A panic of the hook itself is dropped.
+    /// What is done with what nobody takes: failures for which [`OnFailure::Collect`] has no room,
+    /// those kept by a scope that is dropped or panics before it tells them, and panics besides
+    /// the one that goes on in the task that polls the scope. By default each gives one line on
+    /// standard error. A panic of the hook itself is dropped.
     pub fn on_unobserved(mut self, hook: impl Fn(Unobserved) + Send + Sync + 'static) -> Self {
         self.unobserved = Some(Arc::new(hook));
         self

@@ -1,6 +1,7 @@
 use std::any::Any;
 use std::mem;
 use std::sync::Arc;
+use std::task::Waker;
 
 use super::ScopeBuilder;
 use super::mailbox::{Mailbox, OVER};
@@ -8,9 +9,8 @@ use crate::group::failure::{Failure, OnFailure, Views};
 use crate::group::group_error::GroupError;
 use crate::primitives::Mutex;
 use crate::primitives::atomic::{AtomicUsize, Ordering};
-use crate::runtime::{Hook, print_unobserved};
 use crate::sync::Limit;
-use crate::task::{Reason, catch, quiet};
+use crate::task::{Reason, catch};
 
 /// How a scope goes: what its tasks report to, and what they are counted in.
 #[expect(missing_debug_implementations, reason = "users can not name it")]
@@ -19,11 +19,9 @@ pub struct Ledger<E> {
     policy: OnFailure<E>,
     views: Views<E>,
     pub(super) limit: Option<Limit>,
-    /// `None`: a line on standard error.
-    unobserved: Option<Arc<Hook>>,
     /// The body counts as a task. Written where tasks are started, under that lock.
     started: AtomicUsize,
-    /// Written by the task that polls the scope alone, as the next.
+    /// Written by the task that polls the scope alone, as is the next.
     ended: AtomicUsize,
     cancelled: AtomicUsize,
     state: Mutex<State<E>>,
@@ -36,13 +34,12 @@ struct State<E> {
 }
 
 impl<E> Ledger<E> {
-    pub(super) fn new(builder: ScopeBuilder<E>, mailbox: Mailbox) -> Self {
+    pub(super) fn new(builder: ScopeBuilder<E>, bell: Waker) -> Self {
         Self {
-            mailbox: Arc::new(mailbox),
+            mailbox: Arc::new(Mailbox::new(bell, builder.unobserved)),
             policy: builder.policy,
             views: builder.views,
             limit: builder.limit,
-            unobserved: builder.unobserved,
             started: AtomicUsize::new(0),
             ended: AtomicUsize::new(0),
             cancelled: AtomicUsize::new(0),
@@ -104,14 +101,7 @@ impl<E> Ledger<E> {
                     state.failures.push(failure);
                 } else {
                     drop(state);
-                    // The conversion is the user's, and so may the hook be.
-                    quiet(|| {
-                        let failure = failure.into_unobserved(self.views);
-                        match &self.unobserved {
-                            Some(hook) => hook(failure),
-                            None => print_unobserved(failure),
-                        }
-                    });
+                    self.mailbox.tell(|| failure.into_unobserved(self.views));
                 }
             }
         }
@@ -140,6 +130,15 @@ impl<E> Ledger<E> {
     pub(super) fn body_panicked(&self, payload: Box<dyn Any + Send>) {
         self.mailbox.keep_panic(payload);
         self.cancel(Reason::from("the body of the scope panicked"));
+    }
+
+    /// Nobody asks any more what failed: the hook is told what nobody took.
+    pub(super) fn release(&self) {
+        let failures = mem::take(&mut self.state.lock().failures);
+        for failure in failures {
+            self.mailbox.tell(|| failure.into_unobserved(self.views));
+        }
+        self.mailbox.tell_panic();
     }
 
     /// What failed, if something did, else why the scope was cancelled. Once all have ended.

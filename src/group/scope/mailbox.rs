@@ -1,10 +1,12 @@
 use std::any::Any;
 use std::mem;
+use std::sync::Arc;
 use std::task::Waker;
 
 use crate::primitives::Mutex;
 use crate::primitives::atomic::{AtomicUsize, Ordering};
-use crate::task::{catch_drop, forget_panic, quiet};
+use crate::runtime::{Hook, Unobserved, print_unobserved};
+use crate::task::{catch_drop, quiet};
 
 /// Nothing is started any more.
 pub(super) const OVER: usize = 1;
@@ -23,15 +25,18 @@ pub(super) struct Mailbox {
     stops: Mutex<Vec<usize>>,
     /// The first that nobody else has.
     panic: Mutex<Option<Box<dyn Any + Send>>>,
+    /// `None`: a line on standard error.
+    unobserved: Option<Arc<Hook>>,
 }
 
 impl Mailbox {
-    pub(super) fn new(bell: Waker) -> Self {
+    pub(super) fn new(bell: Waker, unobserved: Option<Arc<Hook>>) -> Self {
         Self {
             flags: AtomicUsize::new(0),
             bell,
             stops: Mutex::new(Vec::new()),
             panic: Mutex::new(None),
+            unobserved,
         }
     }
 
@@ -79,7 +84,8 @@ impl Mailbox {
         mem::take(&mut self.stops.lock())
     }
 
-    /// Keeps a panic, which goes on in the task that polls the scope once all have ended.
+    /// Keeps a panic, which goes on in the task that polls the scope once all have ended. There is
+    /// room for one.
     pub(super) fn keep_panic(&self, payload: Box<dyn Any + Send>) {
         let mut first = self.panic.lock();
         let second = match &*first {
@@ -88,7 +94,7 @@ impl Mailbox {
         };
         drop(first);
         if let Some(second) = second {
-            forget_panic(second);
+            self.tell(|| Unobserved::panic(second));
         }
     }
 
@@ -101,5 +107,28 @@ impl Mailbox {
         if let Err(payload) = catch_drop(value) {
             self.keep_panic(payload);
         }
+    }
+
+    /// Gives the hook what nobody else takes.
+    pub(super) fn tell(&self, what: impl FnOnce() -> Unobserved) {
+        // To make it may be the user's code, as the hook is.
+        quiet(|| match &self.unobserved {
+            Some(hook) => hook(what()),
+            None => print_unobserved(what()),
+        });
+    }
+
+    /// Nobody polls the scope any more: gives the hook the panic that is kept.
+    pub(super) fn tell_panic(&self) {
+        if let Some(payload) = self.take_panic() {
+            self.tell(|| Unobserved::panic(payload));
+        }
+    }
+}
+
+impl Drop for Mailbox {
+    fn drop(&mut self) {
+        // That of a handle which outlived its scope.
+        self.tell_panic();
     }
 }

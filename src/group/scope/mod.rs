@@ -21,7 +21,7 @@ pub use self::run::ScopeRun;
 
 use self::kind::Child;
 use self::ledger::Ledger;
-use self::mailbox::{FRESH, Mailbox};
+use self::mailbox::FRESH;
 use self::place::Place;
 use self::run::Children;
 use self::task::{ScopeTask, ToHandle, ToScope, Verdict};
@@ -186,7 +186,7 @@ impl<'env, E, K: Kind> Scope<'env, E, K> {
     fn new(builder: ScopeBuilder<E>) -> (Self, Children<'env, E, K>) {
         let mut set = Set::unboxed();
         let shared = Arc::new(Shared {
-            ledger: Ledger::new(builder, Mailbox::new(set.bell())),
+            ledger: Ledger::new(builder, set.bell()),
             inbox: SpinLock::new(VecDeque::new()),
         });
         (Self { shared }, set)

@@ -94,12 +94,13 @@ impl<'env, T, E, K: Kind> ScopeRun<'env, T, E, K> {
 
     /// Once nothing is left.
     fn result(&self) -> Result<T, BlockError<E>> {
-        let (failed, reason) = self.shared.ledger.error();
         let body = self.body.take();
         if let Some(payload) = self.shared.ledger.mailbox.take_panic() {
-            discard((body, failed));
+            // What failed besides goes to the hook when we are dropped.
+            discard(body);
             resume_unwind(payload);
         }
+        let (failed, reason) = self.shared.ledger.error();
         match (body, failed) {
             (Some(Err(error)), failed) => {
                 discard(failed);
@@ -183,6 +184,7 @@ impl<T, E, K: Kind> Drop for ScopeRun<'_, T, E, K> {
             .ledger
             .cancel(Reason::from("its scope was dropped"));
         self.clear();
+        self.shared.ledger.release();
     }
 }
 

@@ -1,9 +1,13 @@
-use std::future::pending;
-use std::pin::pin;
+use std::future::{Future, pending};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_lite::future::poll_once;
-use untethered::group::{BlockError, BoxError, Cancelled, Group, OnCancel, cancel_all, task_group};
+use untethered::group::{
+    BlockError, BoxError, Cancelled, Group, OnCancel, cancel_all, scope, task_group,
+};
 use untethered::sim::{Order, Sim, drop_at_every_poll, explore_orders, yield_now};
 
 use super::{Census, Log, PanicsOnDrop, listening};
@@ -350,4 +354,31 @@ fn a_body_may_wait_for_its_tasks_and_is_told_that_its_parent_waits_for_it() {
     }));
     result.unwrap();
     assert!(parent.is_closed());
+}
+
+#[test]
+fn of_the_panics_of_a_body_and_of_its_destructor_the_first_counts() {
+    struct Twice;
+
+    impl Future for Twice {
+        type Output = Result<(), BoxError>;
+
+        fn poll(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Self::Output> {
+            panic!("the body")
+        }
+    }
+
+    impl Drop for Twice {
+        fn drop(&mut self) {
+            panic!("its destructor")
+        }
+    }
+
+    let sim = Sim::new();
+    let in_group = Group::builder(&sim.runtime()).run(|_| Twice);
+    let in_group = catch_unwind(AssertUnwindSafe(|| sim.block_on(in_group)));
+    let in_scope = catch_unwind(|| Sim::new().block_on(scope(|_| Twice)));
+    for payload in [in_group.unwrap_err(), in_scope.unwrap_err()] {
+        assert_eq!(payload.downcast_ref::<&str>(), Some(&"the body"));
+    }
 }

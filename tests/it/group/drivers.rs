@@ -11,7 +11,7 @@ use untethered::group::Group;
 use untethered::runtime::{BoxFuture, Sleeper, Spawner};
 use untethered::sim::{Sim, yield_now};
 
-use super::Forever;
+use super::{Forever, PanicsOnDrop};
 
 /// Keeps what it is to run, until [`run`](Self::run) is called.
 #[derive(Clone)]
@@ -295,4 +295,31 @@ fn a_hook_that_is_taken_back_when_it_is_about_to_begin_is_not_polled() {
     let second = Arc::into_inner(second).unwrap();
     let error = futures_lite::future::block_on(second).unwrap_err();
     assert_eq!(error.reason().unwrap().as_str(), "not needed");
+}
+
+// G4
+#[test]
+fn a_waker_of_a_driver_that_panics_with_what_panics_when_dropped_harms_nobody() {
+    struct Panics;
+
+    impl Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            std::panic::panic_any(PanicsOnDrop("the payload"));
+        }
+    }
+
+    let host = ByHand::new();
+    let group = Group::builder(&host.runtime()).build();
+    let polls = Arc::new(AtomicUsize::new(0));
+    group.spawn(Forever(polls.clone()));
+    let mut tasks = std::mem::take(&mut *host.tasks.lock().unwrap());
+    let waker = Arc::new(Panics).into();
+    let mut cx = Context::from_waker(&waker);
+    assert!(tasks[0].future.as_mut().poll(&mut cx).is_pending());
+    let other = group.spawn(async { 7 });
+    assert!(tasks[0].future.as_mut().poll(&mut cx).is_pending());
+    assert_eq!(futures_lite::future::block_on(other).unwrap(), 7);
+    group.abort();
+    assert!(tasks[0].future.as_mut().poll(&mut cx).is_ready());
+    assert!(group.is_closed());
 }

@@ -1,6 +1,7 @@
 //! The same policy and inputs, in a group and in a scope.
 
 use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 
 use untethered::group::{BlockError, BoxError, Failure, Group, OnFailure, Scope};
@@ -108,7 +109,7 @@ fn each_policy_and_end_gives_the_same_answer_in_a_group_and_in_a_scope() {
     for policy in policies {
         for first in ENDS {
             for second in ENDS {
-                for body in [End::Ok, End::Err, End::Cancel] {
+                for body in ENDS {
                     for turns in BODY {
                         let ends = [first, second];
                         let case = format!("{policy:?} {ends:?} {body:?} after {turns}");
@@ -128,7 +129,7 @@ fn both(policy: Policy, ends: [End; 2], body: End, turns: usize) -> (String, Str
     let sim = Sim::new();
     let rt = sim.runtime().on_unobserved(heard.unobserved());
     let group = Group::builder(&rt).on_failure(policy.make(&heard));
-    let answer = sim.block_on(group.run(|g| async move {
+    let running = group.run(|g| async move {
         for ((name, turns), end) in TASKS.into_iter().zip(ends) {
             let way_in = g.clone();
             g.spawn_fallible(act(name, turns, end, move || way_in.cancel("by a task")));
@@ -136,14 +137,14 @@ fn both(policy: Policy, ends: [End; 2], body: End, turns: usize) -> (String, Str
         let way_in = g.clone();
         act("body", turns, body, move || way_in.cancel("by the body")).await?;
         Ok::<_, BoxError>(7)
-    }));
-    let of_group = format!("{}, heard {:?}", told(answer), heard.0.lock().unwrap());
+    });
+    let of_group = answer(|| sim.block_on(running), &heard);
 
     let heard = Heard::default();
     let scope = Scope::builder()
         .on_failure(policy.make(&heard))
         .on_unobserved(heard.unobserved());
-    let answer = Sim::new().block_on(scope.run(|s| async move {
+    let running = scope.run(|s| async move {
         for ((name, turns), end) in TASKS.into_iter().zip(ends) {
             let way_in = s.clone();
             s.spawn_fallible(act(name, turns, end, move || way_in.cancel("by a task")));
@@ -151,9 +152,18 @@ fn both(policy: Policy, ends: [End; 2], body: End, turns: usize) -> (String, Str
         let way_in = s.clone();
         act("body", turns, body, move || way_in.cancel("by the body")).await?;
         Ok::<_, BoxError>(7)
-    }));
-    let of_scope = format!("{}, heard {:?}", told(answer), heard.0.lock().unwrap());
+    });
+    let of_scope = answer(|| Sim::new().block_on(running), &heard);
     (of_group, of_scope)
+}
+
+/// What a block came to, and what its hooks heard until it was dropped.
+fn answer(run: impl FnOnce() -> Result<u32, BlockError>, heard: &Heard) -> String {
+    let told = match catch_unwind(AssertUnwindSafe(run)) {
+        Ok(result) => told(result),
+        Err(payload) => format!("panic {:?}", payload.downcast_ref::<String>()),
+    };
+    format!("{told}, heard {:?}", heard.0.lock().unwrap())
 }
 
 #[test]

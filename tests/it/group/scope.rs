@@ -660,3 +660,37 @@ fn handles_are_cancelled_from_another_thread() {
         assert!(result.unwrap());
     }
 }
+
+// G14
+#[test]
+fn what_a_dropped_scope_kept_goes_to_its_hook() {
+    let heard = Log::default();
+    let sink = heard.clone();
+    let scope = Scope::builder()
+        .on_failure(OnFailure::collect(8))
+        .on_unobserved(move |unobserved| sink.add(unobserved.to_string()));
+    let held = Mutex::new(None);
+    let (kept, at) = (&held, std::line!() + 3);
+    let mut running = Box::pin(scope.run(|s| async move {
+        // The line is in the name of the task.
+        s.spawn_fallible(async { Err::<(), _>("one") });
+        for name in ["two", "three"] {
+            drop(s.spawn(async move { panic!("{name}") }));
+        }
+        *kept.lock().unwrap() = Some(s.spawn(async { panic!("four") }));
+        pending::<Result<(), BoxError>>().await
+    }));
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(running.as_mut().poll(&mut cx).is_pending());
+    assert!(running.as_mut().poll(&mut cx).is_pending());
+    let panicked = |name| format!("a task that nobody waits for panicked: {name}");
+    assert_eq!(heard.take(), [panicked("three")], "there is room for one");
+    drop(running);
+    let failed = heard.take();
+    assert_eq!(failed.len(), 2, "{failed:?}");
+    assert!(failed[0].starts_with("scope/") && failed[0].contains(&format!("scope.rs:{at}:")));
+    assert!(failed[0].ends_with("failed: one"), "{failed:?}");
+    assert_eq!(failed[1], panicked("two"));
+    drop(held);
+    assert_eq!(heard.take(), [panicked("four")], "its handle was the last");
+}

@@ -405,6 +405,39 @@ fn redirects_may_be_hedged_too() {
     assert_eq!((server.seen().running, fan_out.stats().running), (0, 0));
 }
 
+// H3
+#[test]
+fn a_hedge_that_is_cancelled_may_have_been_sent() {
+    for (stop_at, wanted) in [(500, (1, false)), (1500, (2, true))] {
+        let sim = Sim::new();
+        let calls = AtomicUsize::new(0);
+        let server = Server::new(&sim, move |call| {
+            let is_first = calls.fetch_add(1, Ordering::SeqCst) == 0;
+            async move {
+                // The first never connects.
+                call.report(match is_first {
+                    true => ExchangePhase::Connecting,
+                    false => ExchangePhase::Sent,
+                });
+                call.sleep(SECOND * 9).await;
+                call.answer("late")
+            }
+        });
+        let token = CancellationToken::new();
+        let fan_out = fan_out(&sim, &server).cancel_on(token.clone());
+        let rt = sim.runtime();
+        let stop = async {
+            rt.sleep(MS * stop_at).await;
+            token.cancel("enough");
+        };
+        let both = futures_lite::future::zip(stop, fan_out.fetch("http://h/"));
+        let error = sim.block_on(both).1.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Cancelled);
+        assert_eq!((error.attempts(), error.maybe_sent()), wanted, "{stop_at}");
+        assert_eq!(server.seen().running, 0);
+    }
+}
+
 #[test]
 fn nothing_is_hedged_once_it_is_closed() {
     let sim = Sim::new();

@@ -405,6 +405,25 @@ fn redirects_may_be_hedged_too() {
     assert_eq!((server.seen().running, fan_out.stats().running), (0, 0));
 }
 
+// H12
+#[test]
+fn hedges_that_waited_for_a_slot_together_stay_within_the_share() {
+    let sim = Sim::new();
+    let server = Server::new(&sim, |call| async move {
+        let ms: u32 = call.path[1..].parse().unwrap();
+        call.sleep(MS * ms).await;
+        call.answer("late")
+    });
+    // All are slow after a second, and two slots are free after the next.
+    let fan_out = FanOut::new(&sim.runtime(), server.clone())
+        .concurrency(4)
+        .hedge(Hedge::after(SECOND).percent(5));
+    let urls = ["2000", "2001", "9000", "9001"].map(|ms| format!("http://h/{ms}"));
+    let results = sim.block_on(fan_out.fetch_all(urls).into_future());
+    assert!(results.iter().all(|(_, result)| result.is_ok()));
+    assert_eq!((fan_out.stats().hedges, server.urls().len()), (1, 5));
+}
+
 // H3
 #[test]
 fn a_hedge_that_is_cancelled_may_have_been_sent() {

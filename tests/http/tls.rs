@@ -10,7 +10,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoClientAuth, WebPkiClientVerifier};
-use rustls::{RootCertStore, ServerConfig, ServerConnection};
+use rustls::{HandshakeKind, RootCertStore, ServerConfig, ServerConnection};
 use untethered::http::conformance::{Server, response};
 use untethered::http::{Client, Engine, EngineBuilder, ErrorKind, HttpError};
 use untethered::runtime::threads;
@@ -73,6 +73,15 @@ fn serve_with(
     clients: Arc<dyn ClientCertVerifier>,
     protocols: &[&[u8]],
 ) -> Server {
+    serve_config(config(certificate, key, clients, protocols))
+}
+
+fn config(
+    certificate: CertificateDer<'static>,
+    key: &KeyPair,
+    clients: Arc<dyn ClientCertVerifier>,
+    protocols: &[&[u8]],
+) -> Arc<ServerConfig> {
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .unwrap()
@@ -83,7 +92,12 @@ fn serve_with(
         )
         .unwrap();
     config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
-    let config = Arc::new(config);
+    Arc::new(config)
+}
+
+/// `/who` is answered with the certificate of the client, `/resumed` with whether its session is
+/// one that was begun before.
+fn serve_config(config: Arc<ServerConfig>) -> Server {
     Server::new(move |peer| {
         let mut session = ServerConnection::new(config.clone()).unwrap();
         let mut stream = rustls::Stream::new(&mut session, &mut peer.stream);
@@ -107,6 +121,10 @@ fn serve_with(
                     Some(certificates) => certificates[0].to_vec(),
                     None => Vec::new(),
                 };
+            }
+            if request.starts_with("GET /resumed ") {
+                let resumed = stream.conn.handshake_kind() == Some(HandshakeKind::Resumed);
+                body = resumed.to_string().into();
             }
             stream.write_all(&response(200, &body)).unwrap();
         }
@@ -274,6 +292,53 @@ fn a_client_certificate_is_shown_to_its_origin_alone() {
     drop(engine);
     strict.finish();
     curious.finish();
+}
+
+// H6
+#[test]
+fn a_session_begun_with_a_client_certificate_is_resumed_at_its_origin_alone() {
+    let authority = Authority::new();
+    let mut roots = RootCertStore::empty();
+    roots.add(authority.certificate.clone()).unwrap();
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider());
+    let verifier = verifier.allow_unauthenticated().build().unwrap();
+    let (certificate, key) = authority.identity("127.0.0.1");
+    // Two ports of one host that know each other's sessions.
+    let config = config(certificate, &key, verifier, &[]);
+    let [ours, other] = [config.clone(), config].map(serve_config);
+
+    let (certificate, key) = authority.identity("client");
+    let identity = pem(&certificate) + &key_pem(&key);
+    let origin = ours.url("/").replace("http://", "https://");
+    let engine = Engine::builder(&threads(1))
+        .root_certificates(authority.pem.as_bytes())
+        .unwrap()
+        .client_certificate(&origin.parse().unwrap(), identity.as_bytes())
+        .unwrap()
+        .no_keep_alive()
+        .build();
+    let ask = |server: &Server, path: &str| {
+        let url = server.url(path).replace("http://", "https://");
+        block_on(async {
+            let response = engine.send(get(&url)).await.unwrap();
+            response.into_body().bytes(10_000).await.unwrap()
+        })
+    };
+    for server in [&ours, &other] {
+        assert_eq!(ask(server, "/resumed"), "false");
+        assert_eq!(
+            ask(server, "/resumed"),
+            "true",
+            "sessions are resumed at all"
+        );
+    }
+    for _ in 0..2 {
+        assert_eq!(ask(&ours, "/who"), certificate.as_ref());
+        assert_eq!(ask(&other, "/who"), "", "it is somebody else there");
+    }
+    drop(engine);
+    ours.finish();
+    other.finish();
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::task::{Context, Poll};
 use bytes::{Buf, Bytes};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
-use super::{CORRUPT, Coding, Decoder};
+use super::{CORRUPT, Coding, Decoder, HOLLOW};
 use crate::http::{Body, ErrorKind, HttpError};
 
 /// The most that is decoded in one piece.
@@ -13,6 +13,10 @@ const PIECE: usize = 16 * 1024;
 /// So many pieces are given without a pause. A small chunk can hold thousands, which would let
 /// nobody else run, and no limit of time pass.
 const IN_A_ROW: usize = 64;
+
+/// What is coded may be longer than what it says by so many times and so many bytes. A flush behind
+/// each byte makes it eight times as long; nobody has a reason for more.
+const LONGEST: (u64, u64) = (16, 1024 * 1024);
 
 /// A body whose coding is undone as it is read. Trailers are passed over.
 pub(super) struct Decoded {
@@ -27,6 +31,9 @@ pub(super) struct Decoded {
     /// Where pieces are decoded to. Nothing is kept in it.
     room: Vec<u8>,
     in_a_row: usize,
+    /// In bytes, so far.
+    read: u64,
+    written: u64,
 }
 
 impl Decoded {
@@ -39,6 +46,8 @@ impl Decoded {
             owes: false,
             room: Vec::new(),
             in_a_row: 0,
+            read: 0,
+            written: 0,
         }
     }
 
@@ -54,6 +63,12 @@ impl Decoded {
                 .step(&self.input, &mut self.room)
                 .map_err(failed)?;
             self.input.advance(step.read);
+            self.read += step.read as u64;
+            self.written += step.written as u64;
+            let (times, more) = LONGEST;
+            if self.read / times > self.written.saturating_add(more / times) {
+                return Err(failed(HOLLOW));
+            }
             if step.written > 0 {
                 return Ok(Some(Bytes::copy_from_slice(&self.room[..step.written])));
             }

@@ -45,7 +45,8 @@ const MOST_CODINGS: usize = 2;
 /// # Errors
 ///
 /// [`Decode`](ErrorKind::Decode) if more than two codings lie over each other. Reading the body
-/// gives the same if it is not what the header says, or has something behind its end, and
+/// gives the same if it is not what the header says, if it has something behind its end, or if it is
+/// longer than 16 times what was decoded and a mebibyte, which no limit of the reader would end; and
 /// [`Truncated`](ErrorKind::Truncated) if it ends too early.
 ///
 /// # Examples
@@ -159,4 +160,5 @@ struct Step {
 
 const CORRUPT: &str = "the coded body is corrupt";
 const WRONG_SUM: &str = "the coded body has another checksum than it says";
+const HOLLOW: &str = "the coded body is far longer than what it says";
 const SURPLUS: &str = "something follows the end of the coded body";

@@ -31,8 +31,8 @@ type Answer = Once<Result<Fetched, FetchError>>;
 /// So many bytes of answers are remembered.
 const MOST: usize = 32 * 1024 * 1024;
 
-/// What an answer weighs beside its body, about.
-const HEAD: usize = 2048;
+/// What an answer weighs beside what a server has a say in, about.
+const FRAME: usize = 2048;
 
 /// All that makes a request what it is.
 #[derive(PartialEq, Eq, Hash)]
@@ -77,11 +77,7 @@ impl Dedupe {
             })
             .await;
         if !is_shared {
-            let body = result
-                .as_ref()
-                .as_ref()
-                .map_or(0, |fetched| fetched.body().len());
-            let forgotten = self.known.lock().remember(request, HEAD + body);
+            let forgotten = self.known.lock().remember(request, weight(&result));
             drop(forgotten);
         }
         ((*result).clone(), is_shared)
@@ -133,6 +129,19 @@ impl Request {
     }
 }
 
+/// How many bytes it takes to remember `result`.
+fn weight(result: &Result<Fetched, FetchError>) -> usize {
+    let answer = match result {
+        Ok(fetched) => Some(fetched),
+        Err(error) => error.response(),
+    };
+    let Some(answer) = answer else { return FRAME };
+    let headers = answer.headers().iter();
+    let headers = headers.map(|(name, value)| name.as_str().len() + value.len());
+    let urls = answer.history().iter().map(|hop| hop.url().len());
+    FRAME + answer.body().len() + headers.sum::<usize>() + urls.sum::<usize>()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -152,13 +161,13 @@ mod tests {
         let mut known = Known::default();
         for number in 0..100_000 {
             known.answers.insert(request(number), Arc::default());
-            known.remember(request(number), HEAD);
+            known.remember(request(number), FRAME);
             assert!(known.weight <= MOST);
         }
-        assert_eq!(known.answers.len(), MOST / HEAD);
-        assert_eq!(known.ended.len(), MOST / HEAD);
+        assert_eq!(known.answers.len(), MOST / FRAME);
+        assert_eq!(known.ended.len(), MOST / FRAME);
         let forgotten = known.remember(request(0), MOST + 1);
-        assert_eq!(forgotten.len(), MOST / HEAD);
+        assert_eq!(forgotten.len(), MOST / FRAME);
         assert_eq!((known.weight, known.answers.len()), (0, 0));
     }
 }

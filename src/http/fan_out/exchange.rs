@@ -89,11 +89,18 @@ impl Job {
                     let answer = pin!(answer(&mut watch, &mut self.hop, check, save_to));
                     unless(options.cancel.as_ref(), answer).await
                 };
-                result.unwrap_or_else(|| Err(watch.cancelled()))
+                result.unwrap_or_else(|| {
+                    let error = watch.cancelled();
+                    // What was begun beside the others is not watched here.
+                    Err(match self.hop.hedges {
+                        0 => error,
+                        _ => error.with_maybe_sent(),
+                    })
+                })
             }
         };
         let elapsed = watch.elapsed();
-        let attempts = watch.attempts + watch.hedges;
+        let attempts = watch.attempts + self.hop.hedges;
         let Hop { url, history, .. } = self.hop;
         let fetched = |answer: Answer, url, earlier_attempts| Fetched {
             status: answer.head.status,

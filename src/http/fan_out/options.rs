@@ -220,12 +220,13 @@ impl FanOut {
     /// Equal are requests of GET or HEAD with the same URL, headers and limits of time, and with
     /// nothing else: no body, no extension, no [`save_to`](super::FetchRequest::save_to), no status
     /// check of their own. URLs are compared as they are parsed: `HTTP://A.example:80` is
-    /// `http://a.example/`, but a fragment tells two apart.
+    /// `http://a.example/`, but a fragment tells two apart. Cookies of a jar are no part of a request:
+    /// what is asked again behind a login gets the answer from before it.
     ///
     /// Equal ones wait for the one that was first, for no limit of time, and share what it ends in,
     /// a failure too. Later ones get the same as long as it is remembered: so that memory stays
-    /// bounded, what ended first is forgotten when bodies and all come to more than 32 MiB; then one
-    /// is sent again.
+    /// bounded, what ended first is forgotten when bodies, headers and all come to more than 32 MiB;
+    /// then one is sent again.
     pub fn dedupe(self) -> Self {
         self.with(|options| options.dedupe = true)
     }

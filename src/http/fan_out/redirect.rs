@@ -28,6 +28,8 @@ pub(super) struct Hop {
     pub(super) history: Vec<Redirected>,
     /// What was asked of each URL of the history.
     methods: Vec<Method>,
+    /// How many exchanges were begun beside others, so far.
+    pub(super) hedges: usize,
 }
 
 impl Hop {
@@ -51,6 +53,7 @@ impl Hop {
             dropped_body: false,
             history: Vec::new(),
             methods: Vec::new(),
+            hedges: 0,
         })
     }
 

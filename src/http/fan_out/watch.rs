@@ -31,8 +31,6 @@ pub(super) struct Watch<'a> {
     /// In queues.
     waited: Duration,
     pub(super) attempts: usize,
-    /// Exchanges beside those of the attempts.
-    pub(super) hedges: usize,
     pub(super) earlier: Vec<Attempt>,
     /// Whether the next exchange begins an attempt.
     is_at_rest: bool,
@@ -71,7 +69,6 @@ impl<'a> Watch<'a> {
             spent: Duration::ZERO,
             waited: Duration::ZERO,
             attempts: 0,
-            hedges: 0,
             earlier: Vec::new(),
             is_at_rest: true,
             was_sent: false,

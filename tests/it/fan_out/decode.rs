@@ -1,4 +1,5 @@
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -191,6 +192,10 @@ fn what_is_changed_on_the_way_is_never_taken_for_something_else() {
                 if *is_guarded && !(*coding == "deflate" && at == 0) {
                     assert!(is_right || result.is_err(), "{coding}, {at}, {bit}");
                 }
+                // Both sums are looked at, that of the bytes and how many they are.
+                if *coding == "gzip" && at + 8 >= coded.len() {
+                    assert_eq!(result, Err(ErrorKind::Decode), "{at}, {bit}");
+                }
             }
         }
     }
@@ -317,6 +322,49 @@ fn a_bomb_comes_in_small_pieces_and_gives_way() {
         let again = Pin::new(&mut body).poll_frame(&mut cx);
         assert!(matches!(again, Poll::Ready(None)));
     }
+}
+
+// H9
+#[test]
+fn a_coded_body_in_which_there_is_nothing_is_refused() {
+    let endless: &[(&str, &[u8], &[u8])] = &[
+        // A name that never ends, members and blocks with nothing in them.
+        ("gzip", b"\x1f\x8b\x08\x08\0\0\0\0\0\x03", b"name"),
+        (
+            "gzip",
+            b"",
+            b"\x1f\x8b\x08\0\0\0\0\0\0\x03\x03\0\0\0\0\0\0\0\0\0",
+        ),
+        ("deflate", b"\x78\x9c", b"\0\0\0\xff\xff"),
+        #[cfg(feature = "zstd")]
+        ("zstd", b"", b"\x50\x2a\x4d\x18\x08\0\0\0nothing!"),
+    ];
+    for (coding, head, filler) in endless {
+        let sent = Arc::new(AtomicUsize::new(0));
+        let count = sent.clone();
+        let filler = Bytes::from(filler.repeat(1000));
+        let pieces = stream::iter([Bytes::from_static(head)]).chain(stream::repeat(filler));
+        let body = Body::stream(pieces.map(move |piece| {
+            count.fetch_add(piece.len(), Ordering::Relaxed);
+            Ok(piece)
+        }));
+        let mut response = Response::new(body);
+        let value = coding.parse().unwrap();
+        response.headers_mut().insert("content-encoding", value);
+        let body = decode(response).unwrap().into_body();
+        let error = block_on(body.bytes(100)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Decode, "{coding}");
+        let sent = sent.load(Ordering::Relaxed);
+        assert!((1 << 20..2 << 20).contains(&sent), "{coding}: {sent}");
+    }
+}
+
+#[test]
+fn a_flush_behind_each_byte_is_allowed() {
+    // A block for a byte, and the empty one of a flush.
+    let mut coded = b"\0\x01\0\xfe\xffa\0\0\0\xff\xff".repeat(300_000);
+    coded.extend(b"\x03\0");
+    assert_eq!(decoded("deflate", &coded, 1000).unwrap().len(), 300_000);
 }
 
 #[cfg(feature = "zstd")]

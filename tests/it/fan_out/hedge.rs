@@ -405,6 +405,58 @@ fn redirects_may_be_hedged_too() {
     assert_eq!((server.seen().running, fan_out.stats().running), (0, 0));
 }
 
+// H12
+#[test]
+fn hedges_that_waited_for_a_slot_together_stay_within_the_share() {
+    let sim = Sim::new();
+    let server = Server::new(&sim, |call| async move {
+        let ms: u32 = call.path[1..].parse().unwrap();
+        call.sleep(MS * ms).await;
+        call.answer("late")
+    });
+    // All are slow after a second, and two slots are free after the next.
+    let fan_out = FanOut::new(&sim.runtime(), server.clone())
+        .concurrency(4)
+        .hedge(Hedge::after(SECOND).percent(5));
+    let urls = ["2000", "2001", "9000", "9001"].map(|ms| format!("http://h/{ms}"));
+    let results = sim.block_on(fan_out.fetch_all(urls).into_future());
+    assert!(results.iter().all(|(_, result)| result.is_ok()));
+    assert_eq!((fan_out.stats().hedges, server.urls().len()), (1, 5));
+}
+
+// H3
+#[test]
+fn a_hedge_that_is_cancelled_may_have_been_sent() {
+    for (stop_at, wanted) in [(500, (1, false)), (1500, (2, true))] {
+        let sim = Sim::new();
+        let calls = AtomicUsize::new(0);
+        let server = Server::new(&sim, move |call| {
+            let is_first = calls.fetch_add(1, Ordering::SeqCst) == 0;
+            async move {
+                // The first never connects.
+                call.report(match is_first {
+                    true => ExchangePhase::Connecting,
+                    false => ExchangePhase::Sent,
+                });
+                call.sleep(SECOND * 9).await;
+                call.answer("late")
+            }
+        });
+        let token = CancellationToken::new();
+        let fan_out = fan_out(&sim, &server).cancel_on(token.clone());
+        let rt = sim.runtime();
+        let stop = async {
+            rt.sleep(MS * stop_at).await;
+            token.cancel("enough");
+        };
+        let both = futures_lite::future::zip(stop, fan_out.fetch("http://h/"));
+        let error = sim.block_on(both).1.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Cancelled);
+        assert_eq!((error.attempts(), error.maybe_sent()), wanted, "{stop_at}");
+        assert_eq!(server.seen().running, 0);
+    }
+}
+
 #[test]
 fn nothing_is_hedged_once_it_is_closed() {
     let sim = Sim::new();

@@ -112,7 +112,6 @@ impl Hedging {
                 }
             }
         };
-        watch.hedges += 1;
         watch.earlier.push(other);
         let (answer, beside) = result?;
         if let Some(beside) = beside {
@@ -135,6 +134,7 @@ impl Hedging {
                 // Others may have been sent while we waited, or nothing is to be any more.
                 if beside.refuse_closed().is_ok() && self.spend() {
                     if let Ok(request) = begin(&mut beside, hop) {
+                        hop.hedges += 1;
                         return (beside, request, slots);
                     }
                 }

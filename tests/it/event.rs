@@ -6,8 +6,9 @@ use untethered::sim::{Order, Sim, drop_at_every_poll, explore_orders, yield_now}
 use untethered::sync::Event;
 
 use crate::polled::{Polled, now};
-use crate::random::{Random, seeds};
+use crate::random::Random;
 use crate::support::Log;
+use crate::support::seeds;
 
 #[test]
 fn a_set_event_lets_everybody_through() {

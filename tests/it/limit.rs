@@ -11,8 +11,9 @@ use untethered::sim::{Order, Sim, drop_at_every_poll, explore_orders, yield_now}
 use untethered::sync::{AcquireOwned, Limit, OwnedPermit};
 
 use crate::polled::Polled;
-use crate::random::{Random, seeds};
+use crate::random::Random;
 use crate::support::panic_text;
+use crate::support::seeds;
 
 /// Counts how often it was woken.
 #[derive(Default)]

@@ -12,8 +12,9 @@ use untethered::memo::{LoadError, Memo, Stats};
 use untethered::sim::Sim;
 
 use crate::polled::Polled;
-use crate::random::{Random, seeds};
+use crate::random::Random;
 use crate::support::OnDrop;
+use crate::support::seeds;
 
 /// What happens to the memo. Those that find nothing to act on do nothing.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -9,7 +9,8 @@ use untethered::Queue;
 use untethered::queue::{Closed, TryPopError, TryPushError};
 
 use crate::polled::Polled;
-use crate::random::{Random, seeds};
+use crate::random::Random;
+use crate::support::seeds;
 
 /// What happens to the queue. Those that find nothing to act on do nothing.
 #[derive(Debug, Clone, Copy, PartialEq)]

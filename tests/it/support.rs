@@ -65,6 +65,14 @@ impl Drops {
     }
 }
 
+/// So many seeds, times `UNTETHERED_SEEDS` where more time is to be spent.
+pub(crate) fn seeds(usual: u64) -> std::ops::Range<u64> {
+    let times = std::env::var("UNTETHERED_SEEDS").map_or(1, |times| {
+        times.parse().expect("UNTETHERED_SEEDS is a number")
+    });
+    0..usual.saturating_mul(times)
+}
+
 /// Counts how often it is woken.
 #[derive(Debug, Default)]
 pub(crate) struct Wakes(AtomicUsize);

@@ -16,7 +16,8 @@ use untethered::time::Backoff;
 
 use super::server::{Answer, Call, Server};
 use super::{MS, SECOND};
-use crate::random::{Random, seeds};
+use crate::random::Random;
+use crate::support::seeds;
 
 /// Three attempts, a second and then two apart.
 fn retry() -> Retry {

@@ -11,7 +11,8 @@ use untethered::group::{Group, Handle, OnCancel};
 use untethered::sim::{Order, Sim, explore_orders, yield_now};
 
 use super::{ByHand, Census, Log};
-use crate::random::{Random, seeds};
+use crate::random::Random;
+use crate::support::seeds;
 
 const SECOND: Duration = Duration::from_secs(1);
 

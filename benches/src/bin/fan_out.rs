@@ -55,7 +55,10 @@ fn row<C: Client + 'static>(asked: &Asked, rt: &Runtime, name: &str, client: fn(
             fan_out("fan_out", new()),
             fan_out("timeouts-none", new().timeout(Timeouts::none())),
             fan_out("per-host", new().per_host(LIMIT)),
-            fan_out("rate", new().rate_limit(RateLimit::new(LIMIT, Duration::from_micros(1)))),
+            fan_out(
+                "rate",
+                new().rate_limit(RateLimit::new(LIMIT, Duration::from_micros(1))),
+            ),
         ],
     });
 }

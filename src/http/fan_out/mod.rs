@@ -10,6 +10,7 @@ mod fetched;
 mod hedge;
 mod hosts;
 mod options;
+mod places;
 mod progress;
 mod redirect;
 mod request;

@@ -11,6 +11,7 @@ use pin_project_lite::pin_project;
 
 use super::dedupe::Dedupe;
 use super::exchange::Job;
+use super::places::Places;
 use super::progress::Meter;
 use super::session::Session;
 use super::timer::Timer;
@@ -42,28 +43,12 @@ where
     let (least, most) = input.size_hint();
     let begin = {
         let shared = shared.clone();
+        let places = Places::new();
         move |place, item: S::Item| {
             let (key, request) = item.into_fetch();
             let job = Job::new(request);
             let shared = shared.clone();
-            async move {
-                let Shared { session, timer, .. } = &*shared;
-                let result = match (job, &shared.dedupe) {
-                    (Ok(job), None) => job.run(session, timer).await,
-                    (Ok(job), Some(dedupe)) => {
-                        // Boxed, so that it adds nothing to the others.
-                        let (result, is_shared) = Box::pin(dedupe.run(job, session, timer)).await;
-                        if is_shared {
-                            session.count_shared(&result);
-                            return (place, key, result);
-                        }
-                        result
-                    }
-                    (Err(error), _) => Err(error),
-                };
-                session.count(&result);
-                (place, key, result)
-            }
+            places.put(|| fetch(shared, place, key, job))
         }
     };
     let tokens = [&options.close, &options.cancel];
@@ -85,6 +70,30 @@ where
         sleep,
         shared,
     })
+}
+
+async fn fetch<K>(
+    shared: Arc<Shared>,
+    place: usize,
+    key: K,
+    job: Result<Box<Job>, FetchError>,
+) -> Row<K> {
+    let Shared { session, timer, .. } = &*shared;
+    let result = match (job, &shared.dedupe) {
+        (Ok(job), None) => job.run(session, timer).await,
+        (Ok(job), Some(dedupe)) => {
+            // Boxed, so that it adds nothing to the others.
+            let (result, is_shared) = Box::pin(dedupe.run(job, session, timer)).await;
+            if is_shared {
+                session.count_shared(&result);
+                return (place, key, result);
+            }
+            result
+        }
+        (Err(error), _) => Err(error),
+    };
+    session.count(&result);
+    (place, key, result)
 }
 
 struct Shared {

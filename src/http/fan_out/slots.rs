@@ -4,24 +4,24 @@ use super::hosts::HostSlot;
 use super::retry::Outcome;
 use super::session::Session;
 use super::timer::Timer;
-use crate::sync::OwnedPermit;
+use crate::sync::Permit;
 
 /// What a request holds while it is under way.
-pub(super) struct Slots {
-    _slot: OwnedPermit,
+pub(super) struct Slots<'a> {
+    _slot: Permit<'a>,
     host: Option<HostSlot>,
 }
 
-impl Slots {
+impl<'a> Slots<'a> {
     /// Waits for a slot at `host` and one of the session, while the host wants to be asked at all.
-    pub(super) async fn acquire(session: &Session, host: &str, timer: &Timer) -> Self {
+    pub(super) async fn acquire(session: &'a Session, host: &str, timer: &Timer) -> Self {
         loop {
             while let Some(until) = session.paused(host) {
                 timer.alarm().wait(Some(until)).await;
             }
             let slots = Self {
                 host: session.hosts.acquire(host).await,
-                _slot: session.slots.acquire_owned().await,
+                _slot: session.slots.acquire().await,
             };
             // What it said while we waited counts too; until then others may have the slots.
             if session.paused(host).is_none() {

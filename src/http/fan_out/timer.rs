@@ -8,6 +8,8 @@ use std::time::Instant;
 
 use crate::Runtime;
 use crate::primitives::Mutex;
+use crate::primitives::atomic::AtomicU64;
+use crate::primitives::atomic::Ordering::Relaxed;
 use crate::runtime::Sleep;
 use crate::sync::wake_all;
 use crate::task::catch_drop;
@@ -15,32 +17,26 @@ use crate::task::catch_drop;
 /// The deadlines of all requests of a run, earliest first.
 pub(super) struct Timer {
     rt: Runtime,
-    due: Mutex<Due>,
+    alarms: Mutex<Alarms>,
+    /// Tells alarms for the same moment apart.
+    next_id: AtomicU64,
 }
 
-struct Due {
-    alarms: BTreeMap<(Instant, u64), Waker>,
-    /// Tells alarms for the same moment apart.
-    made: u64,
-}
+type Alarms = BTreeMap<(Instant, u64), Waker>;
 
 impl Timer {
     pub(super) fn new(rt: Runtime) -> Self {
         Self {
             rt,
-            due: Mutex::new(Due {
-                alarms: BTreeMap::new(),
-                made: 0,
-            }),
+            alarms: Mutex::new(BTreeMap::new()),
+            next_id: AtomicU64::new(1),
         }
     }
 
     pub(super) fn alarm(&self) -> Alarm<'_> {
-        let mut due = self.due.lock();
-        due.made += 1;
         Alarm {
             timer: self,
-            id: due.made,
+            id: self.next_id.fetch_add(1, Relaxed),
             set: None,
         }
     }
@@ -49,12 +45,7 @@ impl Timer {
     /// polls, with the one `sleep` of the run.
     pub(super) fn poll(&self, mut sleep: Pin<&mut Sleep>, cx: &mut Context<'_>) {
         loop {
-            let first = self
-                .due
-                .lock()
-                .alarms
-                .first_key_value()
-                .map(|(key, _)| key.0);
+            let first = self.alarms.lock().first_key_value().map(|(key, _)| key.0);
             let Some(first) = first else { return };
             // A timer that is early only finds out that there is nothing to do yet. Moving it
             // whenever a request ends would cost one timer a request.
@@ -66,14 +57,14 @@ impl Timer {
             }
             let now = self.rt.now();
             let mut rung = Vec::new();
-            let mut due = self.due.lock();
-            while let Some(entry) = due.alarms.first_entry() {
+            let mut alarms = self.alarms.lock();
+            while let Some(entry) = alarms.first_entry() {
                 if entry.key().0 > now {
                     break;
                 }
                 rung.push(entry.remove());
             }
-            drop(due);
+            drop(alarms);
             wake_all(rung);
         }
     }
@@ -103,25 +94,25 @@ impl<'a> Alarm<'a> {
         if self.timer.rt.now() >= deadline {
             return Poll::Ready(());
         }
-        let mut due = self.timer.due.lock();
+        let mut alarms = self.timer.alarms.lock();
         let mut old = None;
         if let Some(at) = self.set {
-            match due.alarms.get_mut(&(at, self.id)) {
+            match alarms.get_mut(&(at, self.id)) {
                 // It rings too early at worst, and is set again then.
                 Some(waker) if at <= deadline => {
                     if !waker.will_wake(cx.waker()) {
                         old = Some(std::mem::replace(waker, cx.waker().clone()));
                     }
-                    drop(due);
+                    drop(alarms);
                     catch_drop(old).ok();
                     return Poll::Pending;
                 }
-                Some(_) => old = due.alarms.remove(&(at, self.id)),
+                Some(_) => old = alarms.remove(&(at, self.id)),
                 None => {}
             }
         }
-        due.alarms.insert((deadline, self.id), cx.waker().clone());
-        drop(due);
+        alarms.insert((deadline, self.id), cx.waker().clone());
+        drop(alarms);
         self.set = Some(deadline);
         catch_drop(old).ok();
         Poll::Pending
@@ -155,7 +146,7 @@ impl<'a> Alarm<'a> {
 impl Drop for Alarm<'_> {
     fn drop(&mut self) {
         if let Some(at) = self.set {
-            let waker = self.timer.due.lock().alarms.remove(&(at, self.id));
+            let waker = self.timer.alarms.lock().remove(&(at, self.id));
             catch_drop(waker).ok();
         }
     }
@@ -178,9 +169,9 @@ mod tests {
         for seconds in [5, 7, 3] {
             let deadline = sim.now() + Duration::from_secs(seconds);
             assert!(alarm.poll(deadline, &mut cx).is_pending());
-            assert_eq!(timer.due.lock().alarms.len(), 1);
+            assert_eq!(timer.alarms.lock().len(), 1);
         }
         drop(alarm);
-        assert!(timer.due.lock().alarms.is_empty());
+        assert!(timer.alarms.lock().is_empty());
     }
 }

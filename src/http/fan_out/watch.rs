@@ -83,8 +83,8 @@ impl<'a> Watch<'a> {
     pub(super) async fn queue(
         &mut self,
         host: &str,
-        slots: Option<Slots>,
-    ) -> Result<Slots, HttpError> {
+        slots: Option<Slots<'a>>,
+    ) -> Result<Slots<'a>, HttpError> {
         let session = self.session;
         let options = &session.options;
         let timer = self.alarm.timer();
@@ -245,7 +245,7 @@ impl<'a> Watch<'a> {
     }
 
     /// Says how the exchange ended to whoever holds the limit of the host.
-    pub(super) fn report(&self, slots: &Slots, outcome: Option<Outcome>) {
+    pub(super) fn report(&self, slots: &Slots<'_>, outcome: Option<Outcome>) {
         let started = self.exchange.as_ref().map(|exchange| exchange.started);
         if let (Some(outcome), Some(started)) = (outcome, started) {
             slots.report(outcome, started, self.session);

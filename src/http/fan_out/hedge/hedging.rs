@@ -126,7 +126,7 @@ impl Hedging {
         mut beside: Watch<'a>,
         hop: &mut Hop,
         at: Instant,
-    ) -> (Watch<'a>, Request<Body>, Slots) {
+    ) -> (Watch<'a>, Request<Body>, Slots<'a>) {
         beside.sleep_until(at).await;
         if self.seen.lock().allows(self.hedge) {
             if let Ok(slots) = beside.queue(hop.host(), None).await {

@@ -106,7 +106,11 @@ impl Load {
         used
     }
 
-    pub fn on_smol<C, Fut>(self, client: impl FnOnce(&Runtime) -> C, get: fn(C, String) -> Fut) -> f64
+    pub fn on_smol<C, Fut>(
+        self,
+        client: impl FnOnce(&Runtime) -> C,
+        get: fn(C, String) -> Fut,
+    ) -> f64
     where
         C: Clone + Send + 'static,
         Fut: Future<Output = usize> + Send + 'static,

@@ -31,7 +31,7 @@ const ENGINE: &str = "engine/tokio-1";
 const SURF: &str = "surf/tokio-1";
 /// Files that the peers go by.
 const FILES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers");
-/// The most that curl has had under way at once, before 8.16.
+/// The most that older versions of curl have under way at once, 7.88 among them.
 const CURL_MOST: usize = 300;
 
 /// The clients in this program.
@@ -140,11 +140,11 @@ fn main() {
     };
     let requests: usize = option("--requests", "20000").parse().unwrap();
     let rounds: usize = option("--rounds", "5").parse().unwrap();
+    assert!(rounds > 0, "--rounds takes a number from 1 on");
     let concurrencies = option("--concurrency", "50,500");
     let installed = version(&["nginx", "-v"]);
     let server = option("--server", if installed.is_ok() { "nginx" } else { "own" });
-    let asked =
-        |name: &str| args.is_empty() || args.iter().any(|arg| name.contains(arg.as_str()));
+    let asked = |name: &str| args.is_empty() || args.iter().any(|arg| name.contains(&**arg));
 
     let server = match server.as_str() {
         "nginx" => {
@@ -357,10 +357,12 @@ fn with_load(mut command: Command, load: &Load) -> Command {
 
 /// The first line that a program says when asked for its version, or why there is none.
 fn version(words: &[&str]) -> Result<String, String> {
-    let output = command(words).output().map_err(|error| match error.kind() {
-        ErrorKind::NotFound => format!("no {} here", words[0]),
-        _ => error.to_string(),
-    })?;
+    let output = command(words)
+        .output()
+        .map_err(|error| match error.kind() {
+            ErrorKind::NotFound => format!("no {} here", words[0]),
+            _ => error.to_string(),
+        })?;
     let text = [output.stdout, output.stderr].concat();
     let text = String::from_utf8_lossy(&text);
     // wrk has shown its version when it says how it is used, and fails.

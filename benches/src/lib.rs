@@ -1,6 +1,7 @@
 //! The harness: variants of one workload, timed in turn in one process.
 
 mod alloc;
+pub mod http;
 
 use std::time::{Duration, Instant};
 

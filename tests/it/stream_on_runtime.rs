@@ -202,6 +202,51 @@ fn the_work_goes_on_while_the_consumer_is_slow_and_stops_at_the_limit() {
     }
 }
 
+// R2
+#[test]
+fn with_the_last_output_at_hand_the_work_goes_on() {
+    let sim = Sim::new();
+    let rt = wide(&sim, 1);
+    let started = Arc::new(AtomicUsize::new(0));
+    let count = started.clone();
+    let jobs = (0..).map(move |n| {
+        count.fetch_add(1, SeqCst);
+        ready::<usize>(n)
+    });
+    let mut outputs = concurrent(jobs).limit(5).on(&rt);
+    assert!(poll(&mut outputs, Waker::noop()).is_pending());
+    for round in 1..10 {
+        sim.run_until_idle();
+        assert_eq!(started.load(SeqCst), 5 * round);
+        for _ in 0..5 {
+            assert!(poll(&mut outputs, Waker::noop()).is_ready());
+        }
+    }
+}
+
+// R3
+#[test]
+fn of_two_that_fail_together_the_first_is_told() {
+    explore_orders(20, |sim| {
+        let rt = wide(sim, 2);
+        let failed = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let (log, clock) = (failed.clone(), rt.clone());
+        let jobs = (0..2_usize).map(move |n| {
+            let (log, sleep) = (log.clone(), clock.sleep(millis(10)));
+            async move {
+                sleep.await;
+                log.lock().unwrap().push(n);
+                Err::<(), _>(())
+            }
+        });
+        let error = sim.block_on(try_concurrent(jobs).limit(2).on(&rt).into_future());
+        let Err(ConcurrentError::Task { index, .. }) = error else {
+            panic!("{error:?}")
+        };
+        assert_eq!(index, failed.lock().unwrap()[0]);
+    });
+}
+
 // R1
 #[test]
 fn dropping_it_stops_everything() {

@@ -1,6 +1,9 @@
 use std::collections::BTreeSet;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use untethered::runtime::{BoxFuture, Sleeper, Spawner};
@@ -542,6 +545,38 @@ fn a_stop_dropped_at_any_poll_stays_in_force() {
         });
         assert!(polls >= 3, "{polls}");
     }
+}
+
+// C3
+#[test]
+fn a_tick_that_fails_and_panics_when_dropped_is_told_twice() {
+    struct EndsBadly;
+
+    impl Future for EndsBadly {
+        type Output = Result<(), &'static str>;
+
+        fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+            Poll::Ready(Err("error"))
+        }
+    }
+
+    impl Drop for EndsBadly {
+        fn drop(&mut self) {
+            panic!("destructor");
+        }
+    }
+
+    let sim = Sim::new();
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let hook = told.clone();
+    let timer = Timer::builder(&sim.runtime(), SECOND).start_fallible(
+        |_| EndsBadly,
+        move |failure| hook.lock().unwrap().push(failure.to_string()),
+    );
+    sim.run_until_idle();
+    let expected = ["tick 0 failed: error", "tick 0 panicked: destructor"];
+    assert_eq!(*told.lock().unwrap(), expected);
+    sim.block_on(timer.stop()).unwrap();
 }
 
 // C3

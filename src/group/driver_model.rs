@@ -83,7 +83,8 @@ impl Owner for Children {
     }
 
     fn has_children(&self) -> bool {
-        self.alive.load(Ordering::SeqCst) > 0
+        // No more than the owner promises: what orders it is the fences of the executor.
+        self.alive.load(Ordering::Relaxed) > 0
     }
 
     fn runtime_gone(self: &Arc<Self>) {
@@ -124,7 +125,7 @@ impl Job for Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
-        if self.owner.alive.fetch_sub(1, Ordering::SeqCst) == 1 {
+        if self.owner.alive.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.owner.executor.last_child_gone();
             self.owner.waiter.wake();
         }

@@ -694,3 +694,39 @@ fn what_a_dropped_scope_kept_goes_to_its_hook() {
     drop(held);
     assert_eq!(heard.take(), [panicked("four")], "its handle was the last");
 }
+
+#[test]
+fn of_two_reasons_for_a_cancel_the_first_counts() {
+    let result = block_on(scope(|s| async move {
+        s.cancel("one");
+        s.cancel("two");
+        pending::<Result<(), BoxError>>().await
+    }));
+    match result {
+        Err(BlockError::Cancelled(reason)) => assert_eq!(reason.as_str(), "one"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_a_cancelled_scope_refuses_is_not_counted_as_cancelled() {
+    struct SpawnsOnDrop(Scope<'static>);
+
+    impl Drop for SpawnsOnDrop {
+        fn drop(&mut self) {
+            drop(self.0.spawn(async {}));
+        }
+    }
+
+    let result: Result<(), _> = block_on(scope(|s| async move {
+        let late = SpawnsOnDrop(s.clone());
+        s.spawn_fallible(async { Err::<(), _>("one") });
+        s.spawn(async move {
+            let _late = late;
+            pending::<()>().await;
+        });
+        pending().await
+    }));
+    let error = result.unwrap_err().into_tasks().unwrap();
+    assert_eq!((error.failures().len(), error.cancelled()), (1, 1));
+}

@@ -9,7 +9,6 @@ mod engine;
 mod expect;
 #[cfg(feature = "threads")]
 #[path = "../it/random.rs"]
-#[expect(dead_code, reason = "these tests draw from one seed")]
 mod random;
 #[cfg(feature = "threads")]
 mod random_faults;

@@ -96,6 +96,7 @@ fn rows(source: &str) -> Vec<String> {
     let calls = source
         .split("row(")
         .chain(source.split("row_then("))
+        .chain(source.split("row_after("))
         .skip(1);
     let paths = calls.filter_map(|call| {
         let text = call.trim_start().strip_prefix('"')?;

@@ -45,6 +45,16 @@ where
     F: Future<Output = ()> + 'static,
     C: FnOnce(&Sim),
 {
+    row_after(paths, Duration::ZERO, make);
+}
+
+/// As [`row_then`], for what is promised so much time to end by itself.
+#[track_caller]
+fn row_after<F, C>(paths: &str, time: Duration, make: impl Fn(&Sim, Parts) -> (F, C))
+where
+    F: Future<Output = ()> + 'static,
+    C: FnOnce(&Sim),
+{
     for order in [Order::Fifo, Order::Lifo, Order::Seeded(7)] {
         let polls = drop_at_every_poll(order, |sim| {
             let parts = Parts {
@@ -55,6 +65,9 @@ where
             let (future, check) = make(sim, parts);
             let (future, wakers) = Watched::new(future);
             (future, move |sim: &Sim| {
+                if !time.is_zero() {
+                    sim.advance(time);
+                }
                 assert_eq!(drops.made(), drops.count(), "{paths}: parts are left");
                 assert_eq!(wakers.strong_count(), 0, "{paths}: a waker is left");
                 sim.assert_empty();

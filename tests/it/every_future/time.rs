@@ -1,9 +1,9 @@
 use futures_lite::StreamExt;
 use untethered::CancellationToken;
-use untethered::sim::yield_now;
+use untethered::sim::{Sim, yield_now};
 use untethered::time::{Timer, interval, move_on_after, sleep_or_stop, timeout};
 
-use super::{SECOND, row};
+use super::{SECOND, row, row_after};
 
 // C10
 #[test]
@@ -31,16 +31,21 @@ fn every_future_of_time() {
     row("time::MoveOnAfter", |p| async move {
         move_on_after(&p.rt, SECOND, p.job(3)).await;
     });
-    row("time::Timer::stop", |p| async move {
-        let ticks = p.clone();
-        let timer = Timer::builder(&p.rt, SECOND);
-        let timer = timer.grace(3 * SECOND).start(move |_| {
-            let tick = ticks.job(1);
-            async move {
-                tick.await;
-            }
-        });
-        yield_now().await;
-        timer.stop().await.unwrap();
+    // The ticks under way keep what is left of their grace.
+    let grace = 3 * SECOND;
+    row_after("time::Timer::stop", grace, |_, p| {
+        let stop = async move {
+            let ticks = p.clone();
+            let timer = Timer::builder(&p.rt, SECOND);
+            let timer = timer.grace(grace).start(move |_| {
+                let tick = ticks.job(1);
+                async move {
+                    tick.await;
+                }
+            });
+            yield_now().await;
+            timer.stop().await.unwrap();
+        };
+        (stop, |_: &Sim| ())
     });
 }

@@ -14,6 +14,9 @@ pub(super) struct Queue<J> {
     pub(super) len: AtomicUsize,
 }
 
+// A cache line, or two: drivers on two threads then do not write to one, and a queue and its lock
+// are in one. Without it a task of two threads takes half as long again.
+#[repr(align(64))]
 pub(super) struct Place<J> {
     pub(super) queue: Queue<J>,
     pub(super) waker: SpinLock<Option<Waker>>,

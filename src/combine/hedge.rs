@@ -16,7 +16,7 @@ use super::race_ok::{Failures, Success};
 use crate::runtime::{Runtime, Sleep};
 use crate::set::{Set, Turn};
 use crate::sync::{AcquireOwned, Limit, OwnedPermit};
-use crate::task::{CancellationToken, catch_drop, or_clear};
+use crate::task::{CancellationToken, discard, or_clear};
 
 /// Tries again beside an attempt that is slow, and gives the first success.
 ///
@@ -298,7 +298,7 @@ where
             let cleared = hedge.as_mut().clear();
             let output = hedge.as_mut().output();
             if let Err(payload) = cleared {
-                catch_drop(output).ok();
+                discard(output);
                 resume_unwind(payload);
             }
             Poll::Ready(output)

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use crate::primitives::Mutex;
 use crate::sync::wake_all;
-use crate::task::catch_drop;
+use crate::task::discard;
 
 /// How far an exchange has got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -88,7 +88,7 @@ impl Phases {
             _ => state.waiter.replace(cx.waker().clone()),
         };
         drop(state);
-        catch_drop(old).ok();
+        discard(old);
         Poll::Pending
     }
 }

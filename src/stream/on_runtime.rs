@@ -18,7 +18,7 @@ use super::run::{Step, poll_collect};
 use super::{Every, Mode, Source};
 use crate::runtime::Runtime;
 use crate::set::BUDGET;
-use crate::task::{JoinError, Task, catch_drop, forget_panic};
+use crate::task::{JoinError, Task, catch_drop, discard, forget_panic};
 
 /// A limited number of futures at a time, run by a runtime. From
 /// [`Concurrent::on`](super::Concurrent::on).
@@ -302,7 +302,7 @@ impl<S: Source, M: Mode<S>> Ending<S, M> {
             _ => cleared,
         };
         if let Err(payload) = first {
-            catch_drop(failure).ok();
+            discard(failure);
             resume_unwind(payload);
         }
         failure

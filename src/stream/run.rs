@@ -10,7 +10,7 @@ use pin_project_lite::pin_project;
 use super::ordered::Ordered;
 use super::{Mode, Source};
 use crate::set::{Set, Turn};
-use crate::task::{catch, catch_drop};
+use crate::task::{catch, discard};
 
 pin_project! {
     /// A run of a source's futures in the task that polls it.
@@ -144,7 +144,7 @@ impl<S: Source, M: Mode<S>> Run<S, M> {
                 Ok(sorted) => sorted,
                 Err(failure) => {
                     if let Err(payload) = self.stop() {
-                        catch_drop(failure).ok();
+                        discard(failure);
                         resume_unwind(payload);
                     }
                     return Poll::Ready(Some(Err(failure)));

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::task::{Wake, Waker};
 
 use crate::primitives::Mutex;
-use crate::task::catch_drop;
+use crate::task::discard;
 
 /// Who is woken when something happens on a connection: whoever drives it.
 ///
@@ -45,7 +45,7 @@ impl Turn {
             _ => state.driver.replace(driver.clone()),
         };
         drop(state);
-        catch_drop(old).ok();
+        discard(old);
     }
 
     /// Whether nothing happened while the driver was at work: then it may wait.
@@ -61,7 +61,7 @@ impl Turn {
         state.busy = false;
         let old = state.driver.take();
         drop(state);
-        catch_drop(old).ok();
+        discard(old);
     }
 }
 

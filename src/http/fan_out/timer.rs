@@ -12,7 +12,7 @@ use crate::primitives::atomic::AtomicU64;
 use crate::primitives::atomic::Ordering::Relaxed;
 use crate::runtime::Sleep;
 use crate::sync::wake_all;
-use crate::task::catch_drop;
+use crate::task::discard;
 
 /// The deadlines of all requests of a run, earliest first.
 pub(super) struct Timer {
@@ -104,7 +104,7 @@ impl<'a> Alarm<'a> {
                         old = Some(std::mem::replace(waker, cx.waker().clone()));
                     }
                     drop(alarms);
-                    catch_drop(old).ok();
+                    discard(old);
                     return Poll::Pending;
                 }
                 Some(_) => old = alarms.remove(&(at, self.id)),
@@ -114,7 +114,7 @@ impl<'a> Alarm<'a> {
         alarms.insert((deadline, self.id), cx.waker().clone());
         drop(alarms);
         self.set = Some(deadline);
-        catch_drop(old).ok();
+        discard(old);
         Poll::Pending
     }
 
@@ -147,7 +147,7 @@ impl Drop for Alarm<'_> {
     fn drop(&mut self) {
         if let Some(at) = self.set {
             let waker = self.timer.alarms.lock().remove(&(at, self.id));
-            catch_drop(waker).ok();
+            discard(waker);
         }
     }
 }

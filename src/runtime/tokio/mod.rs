@@ -64,7 +64,9 @@ impl TryFrom<Handle> for Runtime {
 
     fn try_from(handle: Handle) -> Result<Self, NoRuntime> {
         let timers = Timers::new(handle.clone())?;
+        let workers = handle.metrics().num_workers();
         let tasks = Tasks {
+            workers: NonZeroUsize::new(workers).unwrap_or(NonZeroUsize::MIN),
             #[cfg(feature = "http")]
             sockets: tcp::Sockets::default(),
             handle,
@@ -96,6 +98,8 @@ impl std::error::Error for NoRuntime {}
 
 struct Tasks {
     handle: Handle,
+    /// How many threads run tasks.
+    workers: NonZeroUsize,
     #[cfg(feature = "http")]
     sockets: tcp::Sockets,
 }
@@ -126,7 +130,7 @@ impl Spawner for Tasks {
     }
 
     fn parallelism(&self) -> NonZeroUsize {
-        NonZeroUsize::new(self.handle.metrics().num_workers()).unwrap_or(NonZeroUsize::MIN)
+        self.workers
     }
 
     fn block_on(&self, main: Pin<&mut dyn Future<Output = ()>>) -> Result<(), String> {
@@ -154,7 +158,7 @@ impl Spawner for Tasks {
 
     fn keeps_woken_last(&self) -> bool {
         // It waits for this worker, where no other can take it, until one more is woken or spawned.
-        self.handle.metrics().num_workers() > 1
+        self.workers > NonZeroUsize::MIN
     }
 
     fn bump(&self) {

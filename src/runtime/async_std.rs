@@ -6,7 +6,7 @@ use ::async_std::task;
 
 use super::clock::Clock;
 use super::spawner::available_parallelism;
-use super::{BoxFuture, Runtime, Spawner, async_io};
+use super::{BoxFuture, Driver, Runtime, Spawner, async_io};
 
 /// async-std's executor, which async-std starts on first use.
 ///
@@ -32,6 +32,10 @@ impl Spawner for Tasks {
     fn spawn(&self, task: BoxFuture<'static, ()>) {
         // Dropping the handle lets the task go on.
         drop(task::spawn(task));
+    }
+
+    fn spawn_driver(&self, driver: Driver) {
+        drop(task::spawn(driver));
     }
 
     fn parallelism(&self) -> NonZeroUsize {

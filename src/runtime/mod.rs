@@ -102,7 +102,7 @@ use self::absent as timers;
 use self::absent as tokio_timers;
 use self::clock::Clock;
 #[cfg(feature = "tokio")]
-use self::tokio as tokio_timers;
+use self::tokio::timers as tokio_timers;
 use crate::task::{BlockingTask, Task, quiet};
 
 /// A handle to an async runtime: starts tasks, sleeps, tells the time, runs blocking closures.

@@ -7,7 +7,7 @@ use async_executor::Executor;
 
 use super::clock::Clock;
 use super::timers::Timers;
-use super::{BoxFuture, Runtime, Spawner, block_on};
+use super::{BoxFuture, Driver, Runtime, Spawner, block_on};
 use crate::task::{CancellationToken, DropGuard, catch, forget_panic};
 
 /// A runtime of its own: `n` worker threads, and one for its timers.
@@ -79,6 +79,10 @@ struct Workers {
 impl Spawner for Workers {
     fn spawn(&self, task: BoxFuture<'static, ()>) {
         self.executor.spawn(task).detach();
+    }
+
+    fn spawn_driver(&self, driver: Driver) {
+        self.executor.spawn(driver).detach();
     }
 
     fn parallelism(&self) -> NonZeroUsize {

@@ -12,7 +12,7 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use crate::task::{catch, catch_drop};
+use crate::task::{catch, catch_drop, first_panic, forget_panic};
 use place::Place;
 use ready::{Id, Ready, Watch};
 
@@ -167,12 +167,12 @@ impl<F, P: Place<F>> Set<F, P> {
         let mut result = Ok(());
         for slot in &mut self.slots {
             if slot.place.is_some() {
-                result = result.and(catch(|| slot.place.put(None)));
+                result = first_panic(result, catch(|| slot.place.put(None)));
             }
         }
         self.free.clear();
         self.free.extend((self.reserved..self.slots.len()).rev());
-        result.and(catch_drop(self.ready.disarm()))
+        first_panic(result, catch_drop(self.ready.disarm()))
     }
 
     /// As [`enter`](Self::enter), with another way to poll than that of a future. It is told the
@@ -318,8 +318,9 @@ impl<P> Slot<P> {
 impl<F, P: Place<F>> Drop for Set<F, P> {
     fn drop(&mut self) {
         if let Err(payload) = self.clear() {
-            if !std::thread::panicking() {
-                std::panic::resume_unwind(payload);
+            match std::thread::panicking() {
+                true => forget_panic(payload),
+                false => std::panic::resume_unwind(payload),
             }
         }
     }

@@ -385,15 +385,4 @@ where
     }
 }
 
-/// What these have in common.
-macro_rules! debug {
-    ($($name:ident)*) => {$(
-        impl<A, B> fmt::Debug for $name<A, B> {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.debug_struct(stringify!($name)).finish_non_exhaustive()
-            }
-        }
-    )*};
-}
-
 debug!(Mapped MappedBlocking);

@@ -124,15 +124,4 @@ impl<T, F: Future<Output = bool>> Future for Kept<T, F> {
     }
 }
 
-/// What these have in common.
-macro_rules! debug {
-    ($($name:ident)*) => {$(
-        impl<A, B> fmt::Debug for $name<A, B> {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.debug_struct(stringify!($name)).finish_non_exhaustive()
-            }
-        }
-    )*};
-}
-
 debug!(Filtered Kept);

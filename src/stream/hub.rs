@@ -124,7 +124,7 @@ impl<S: Source, M: Mode<S>> Hub<S, M> {
         loop {
             let mut state = self.state.lock();
             if state.stopped {
-                // The source goes with the last driver, and not under the lock.
+                // The source goes with the hub, and not under the lock.
                 drop(state);
                 discard(spare);
                 return Grant::Ended;

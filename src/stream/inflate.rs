@@ -259,15 +259,4 @@ where
     }
 }
 
-/// What these four have in common.
-macro_rules! debug {
-    ($($name:ident)*) => {$(
-        impl<A, B> fmt::Debug for $name<A, B> {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.debug_struct(stringify!($name)).finish_non_exhaustive()
-            }
-        }
-    )*};
-}
-
 debug!(Inflate TryInflate Inflated TryInflated);

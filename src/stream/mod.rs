@@ -34,6 +34,17 @@
 //! # });
 //! ```
 
+/// Of types that have nothing of their own to show.
+macro_rules! debug {
+    ($($name:ident)*) => {$(
+        impl<A, B> fmt::Debug for $name<A, B> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($name)).finish_non_exhaustive()
+            }
+        }
+    )*};
+}
+
 mod batches;
 mod concurrent;
 mod concurrently;

@@ -18,7 +18,7 @@ use super::run::{Step, poll_collect};
 use super::{Every, Mode, Source};
 use crate::runtime::Runtime;
 use crate::set::BUDGET;
-use crate::task::{JoinError, Task, catch_drop, discard, forget_panic};
+use crate::task::{JoinError, Task, catch_drop, discard, first_panic};
 
 /// A limited number of futures at a time, run by a runtime. From
 /// [`Concurrent::on`](super::Concurrent::on).
@@ -275,8 +275,9 @@ impl<S: Source, M: Mode<S>> Ending<S, M> {
             let result = ready!(Pin::new(driver).poll(cx));
             self.drivers.pop();
             if let Err(error) = result {
-                if error.is_panic() || self.lost.is_none() {
-                    self.lost = Some(error);
+                match &self.lost {
+                    Some(lost) if lost.is_panic() || !error.is_panic() => discard(error),
+                    _ => self.lost = Some(error),
                 }
             }
         }
@@ -290,12 +291,9 @@ impl<S: Source, M: Mode<S>> Ending<S, M> {
             hub, failure, lost, ..
         } = self;
         // The source goes with it.
-        let cleared = cleared.and(catch_drop(hub));
+        let cleared = first_panic(cleared, catch_drop(hub));
         let first = match lost.map(JoinError::into_panic) {
-            Some(Ok(payload)) => {
-                cleared.unwrap_or_else(forget_panic);
-                Err(payload)
-            }
+            Some(Ok(payload)) => first_panic(Err(payload), cleared),
             Some(Err(_)) if failure.is_none() && cleared.is_ok() => {
                 panic!("the runtime dropped what it was to run: outputs are lost")
             }

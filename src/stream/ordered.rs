@@ -1,6 +1,6 @@
 use std::collections::VecDeque;
 
-use crate::task::catch_drop;
+use crate::task::{catch_drop, first_panic};
 
 /// Outputs on their way from completion order to input order.
 ///
@@ -59,7 +59,7 @@ impl<T> Ordered<T> {
     pub(super) fn clear(&mut self) -> std::thread::Result<()> {
         let mut result = Ok(());
         for value in self.places.drain(..) {
-            result = result.and(catch_drop(value));
+            result = first_panic(result, catch_drop(value));
         }
         result
     }

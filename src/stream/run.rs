@@ -10,7 +10,7 @@ use pin_project_lite::pin_project;
 use super::ordered::Ordered;
 use super::{Mode, Source};
 use crate::set::{Set, Turn};
-use crate::task::{catch, discard};
+use crate::task::{catch, discard, first_panic, or_clear};
 
 pin_project! {
     /// A run of a source's futures in the task that polls it.
@@ -111,10 +111,8 @@ impl<S: Source, M: Mode<S>> Run<S, M> {
     /// The next value, or what ended the run. Everything else is dropped before a failure is
     /// given, and before a panic goes on.
     pub(super) fn poll_value(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Step<S, M> {
-        let mut guard = StopOnUnwind { run: self };
-        let step = guard.run.as_mut().poll_step(cx);
-        mem::forget(guard);
-        step
+        let stop = |run: &mut Pin<&mut Self>| drop(run.as_mut().stop());
+        or_clear(self, stop, |run| run.as_mut().poll_step(cx))
     }
 
     #[inline]
@@ -216,23 +214,11 @@ impl<S: Source, M: Mode<S>> Run<S, M> {
         let mut this = self.project();
         *this.over = true;
         let result = this.set.clear();
-        let result = result.and(catch(|| this.source.set(None)));
+        let result = first_panic(result, catch(|| this.source.set(None)));
         match this.ordered {
-            Some(ordered) => result.and(ordered.clear()),
+            Some(ordered) => first_panic(result, ordered.clear()),
             None => result,
         }
-    }
-}
-
-/// Ends the run if a child or the source unwinds, so that the panic meets nothing alive.
-struct StopOnUnwind<'a, S: Source, M: Mode<S>> {
-    run: Pin<&'a mut Run<S, M>>,
-}
-
-impl<S: Source, M: Mode<S>> Drop for StopOnUnwind<'_, S, M> {
-    fn drop(&mut self) {
-        // One panic goes on; a second could only abort.
-        self.run.as_mut().stop().ok();
     }
 }
 

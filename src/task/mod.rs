@@ -24,6 +24,7 @@ pub(crate) use join_error::panic_message;
 use std::any::Any;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread;
 
 /// Runs `f` and gives what it panicked with, if it did.
 ///
@@ -47,6 +48,20 @@ pub(crate) fn discard<T>(value: T) {
 /// Drops `value`; a panic in its destructor is handed back instead of unwinding.
 pub(crate) fn catch_drop<T>(value: T) -> Result<(), Box<dyn Any + Send>> {
     catch(move || drop(value))
+}
+
+/// The first of two panics, if there was one. The second goes nowhere.
+pub(crate) fn first_panic(
+    first: thread::Result<()>,
+    second: thread::Result<()>,
+) -> thread::Result<()> {
+    match first {
+        Ok(()) => second,
+        Err(payload) => {
+            second.unwrap_or_else(forget_panic);
+            Err(payload)
+        }
+    }
 }
 
 /// Does `work` with something. If that unwinds, drops what is in it with `clear`, so that the panic

@@ -1,6 +1,6 @@
 //! Everything of `combine` and `stream` that has a life of its own, with a child that panics.
 
-use std::future::{Future, pending, poll_fn, ready};
+use std::future::{Future, pending, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::task::{Context, Waker};
@@ -11,7 +11,7 @@ use untethered::combine::{
     Until, WaitSet, as_completed, gather, hedge, quorum, race, race_ok, try_gather, wait,
 };
 use untethered::sim::{Sim, yield_now};
-use untethered::stream::{first_where, merge, merge_all, zip};
+use untethered::stream::{merge, merge_all, zip};
 use untethered::{Runtime, concurrent};
 
 use crate::support::{Drops, OnDrop, panic_text};
@@ -161,96 +161,4 @@ fn destructors_that_panic_keep_nobody_alive() {
         // Nothing is left that could fail once more.
         assert!(catch_unwind(AssertUnwindSafe(|| drop(race))).is_ok());
     }
-}
-
-// F1
-#[test]
-fn a_search_that_finds_nothing_gives_way() {
-    let mut search = pin!(first_where(stream::repeat(1), async |n| *n == 2));
-    let mut cx = Context::from_waker(Waker::noop());
-    // Without giving way this poll would not return.
-    assert!(search.as_mut().poll(&mut cx).is_pending());
-}
-
-/// Wakes itself `times`, then is done.
-async fn busy(times: usize, polls: &std::cell::Cell<usize>) -> Result<(), ()> {
-    for _ in 0..times {
-        polls.set(polls.get() + 1);
-        yield_now().await;
-    }
-    polls.set(polls.get() + 1);
-    Ok(())
-}
-
-/// As [`busy`], once a runtime that gives each poll of a task so many polls has some left.
-async fn limited(left: &std::cell::Cell<usize>, polls: &std::cell::Cell<usize>) -> Result<(), ()> {
-    poll_fn(|cx| {
-        polls.set(polls.get() + 1);
-        match left.get().checked_sub(1) {
-            Some(less) => {
-                left.set(less);
-                std::task::Poll::Ready(())
-            }
-            None => {
-                cx.waker().wake_by_ref();
-                std::task::Poll::Pending
-            }
-        }
-    })
-    .await;
-    Ok(())
-}
-
-// F1
-#[test]
-fn a_spent_budget_of_the_host_costs_a_quorum_little() {
-    const MANY: usize = 10_000;
-    let (left, polls) = (std::cell::Cell::new(0), std::cell::Cell::new(0));
-    let mut votes = pin!(quorum(MANY, (0..MANY).map(|_| limited(&left, &polls))));
-    let mut cx = Context::from_waker(Waker::noop());
-    loop {
-        left.set(128);
-        if votes.as_mut().poll(&mut cx).is_ready() {
-            break;
-        }
-    }
-    // Going on to everybody each time would take 400,000.
-    assert!(polls.get() < 2 * MANY, "{} polls", polls.get());
-}
-
-// F1
-#[test]
-fn in_a_big_wait_those_that_are_always_busy_hold_up_nobody() {
-    let polls = std::cell::Cell::new(0);
-    let times = |index| if index < 99 { 1000 } else { 3 };
-    let mut set = WaitSet::new((0..100).map(|index| busy(times(index), &polls)));
-    let done = futures_lite::future::block_on(wait(&mut set, Until::First)).unwrap();
-    assert_eq!(done[0].0, 99);
-    assert!(polls.get() < 1000, "{} polls", polls.get());
-}
-
-// T2
-#[test]
-fn at_its_deadline_a_wait_takes_all_that_is_ready() {
-    let sim = Sim::new();
-    let rt = sim.runtime();
-    sim.block_on(async {
-        // The first ones keep the pass from its end.
-        let job = |index: u32| {
-            let rt = rt.clone();
-            async move {
-                if index < 20 {
-                    loop {
-                        yield_now().await;
-                    }
-                }
-                rt.sleep(Duration::ZERO).await;
-                index
-            }
-        };
-        let mut set = WaitSet::new((0..200).map(job));
-        let done = wait(&mut set, Until::All).timeout(&rt, Duration::ZERO);
-        assert_eq!(done.await.unwrap().len(), 180);
-        assert_eq!(set.len(), 20);
-    });
 }

@@ -2,6 +2,7 @@
 
 mod auto_traits;
 
+mod combine_busy;
 mod combine_gather;
 mod combine_panics;
 mod combine_race;

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::future::{Future, IntoFuture, pending, poll_fn, ready};
 use std::num::NonZeroUsize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use untethered::sim::{Order, Sim, drop_at_every_poll, explore_orders, yield_now}
 use untethered::stream::{ConcurrentError, from_stream, try_from_iter, try_from_stream};
 use untethered::{Runtime, concurrent, try_concurrent};
 
-use crate::support::{Wakes, panic_text};
+use crate::support::{Drops, PanicsTwice, Payload, Wakes, panic_text};
 
 /// A future that is done when told, and says when it is polled and dropped.
 struct Gate<T> {
@@ -857,6 +858,45 @@ fn destructors_that_panic_leak_nobody() {
     let panic = panic_text(|| while poll(&mut outputs, &waker).is_pending() {});
     assert_eq!(panic, "destructor");
     assert_eq!(running.now(), 0);
+}
+
+// R4
+#[test]
+fn destructors_that_panic_twice_leak_nobody() {
+    let (_, waker) = Wakes::new();
+    for panics in [false, true] {
+        let drops = Drops::default();
+        let jobs = (0..6).map(|n| {
+            let held = PanicsTwice(drops.guard());
+            async move {
+                match n {
+                    0..3 => {
+                        let _held = held;
+                        pending().await
+                    }
+                    3..5 => Ok(held), // which waits for its turn
+                    _ => {
+                        std::mem::forget(held);
+                        yield_now().await;
+                        assert!(!panics, "out of luck");
+                        Err("failed")
+                    }
+                }
+            }
+        });
+        let mut outputs = try_concurrent(jobs).limit(6).ordered();
+        assert!(poll(&mut outputs, &waker).is_pending());
+        let polled = catch_unwind(AssertUnwindSafe(|| poll(&mut outputs, &waker)));
+        let payload = polled.err().unwrap();
+        match panics {
+            true => assert_eq!(payload.downcast_ref(), Some(&"out of luck")),
+            false => assert!(payload.is::<Payload>()),
+        }
+        std::mem::forget(payload);
+        // Of all but the one that failed.
+        assert_eq!((drops.made(), drops.count()), (6, 5));
+        assert!(matches!(poll(&mut outputs, &waker), Poll::Ready(None)));
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 use std::future::{Future, IntoFuture, pending, ready};
 use std::num::NonZeroUsize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -12,7 +13,7 @@ use untethered::sim::{Order, Sim, drop_at_every_poll, explore_orders, yield_now}
 use untethered::stream::{ConcurrentError, from_stream, try_from_iter};
 use untethered::{CancellationToken, Runtime, concurrent, try_concurrent};
 
-use crate::support::{Drops, Wakes, panic_text};
+use crate::support::{Drops, PanicsTwice, Payload, Wakes, panic_text};
 
 /// The simulation, as if it had so many threads.
 struct Wide(Runtime, usize);
@@ -378,6 +379,41 @@ fn a_source_that_panics_when_dropped_ends_nothing_else() {
             assert!(sim.block_on(outputs.next()).is_none());
         });
     }
+}
+
+// R4
+#[test]
+fn destructors_that_panic_twice_end_nothing_else() {
+    explore_orders(10, |sim| {
+        let rt = wide(sim, 2);
+        let (drops, clock) = (Drops::default(), rt.clone());
+        let guards = drops.clone();
+        let jobs = (0..8).map(move |n| {
+            let (held, rt) = (PanicsTwice(guards.guard()), clock.clone());
+            async move {
+                match n {
+                    0..4 => {
+                        let _held = held;
+                        pending().await
+                    }
+                    4..7 => Ok(held), // which waits for its turn
+                    _ => {
+                        std::mem::forget(held);
+                        rt.sleep(millis(10)).await;
+                        Err("broken")
+                    }
+                }
+            }
+        });
+        let mut outputs = try_concurrent(jobs).limit(8).ordered().on(&rt);
+        let ended = catch_unwind(AssertUnwindSafe(|| sim.block_on(outputs.next())));
+        let payload = ended.err().unwrap();
+        assert!(payload.is::<Payload>());
+        std::mem::forget(payload);
+        // Of all but the one that failed.
+        assert_eq!((drops.made(), drops.count()), (8, 7));
+        assert!(sim.block_on(outputs.next()).is_none());
+    });
 }
 
 // R3

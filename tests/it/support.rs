@@ -42,6 +42,26 @@ impl Drop for OnDrop {
     }
 }
 
+/// Panics when it is dropped, with something that does the same.
+pub(crate) struct PanicsTwice(
+    #[expect(dead_code, reason = "its drop is what counts")] pub(crate) OnDrop,
+);
+
+/// What [`PanicsTwice`] panics with.
+pub(crate) struct Payload;
+
+impl Drop for PanicsTwice {
+    fn drop(&mut self) {
+        std::panic::panic_any(Payload);
+    }
+}
+
+impl Drop for Payload {
+    fn drop(&mut self) {
+        panic!("the payload");
+    }
+}
+
 /// Counts the guards it made and those that were dropped.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Drops(Arc<[AtomicUsize; 2]>);

@@ -20,6 +20,7 @@ use crate::runtime::Runtime;
 pub struct EngineBuilder {
     runtime: Runtime,
     limits: Limits,
+    max_headers: usize,
     user_agent: Option<HeaderValue>,
     base_url: Option<Uri>,
     resolver: Option<Resolver>,
@@ -40,8 +41,8 @@ impl EngineBuilder {
                 max_idle_per_host: 256,
                 max_requests: usize::MAX,
                 max_age: Duration::MAX,
-                max_headers: CHEAP_HEADERS,
             },
+            max_headers: CHEAP_HEADERS,
             user_agent: Some(HeaderValue::from_static(concat!(
                 env!("CARGO_PKG_NAME"),
                 "/",
@@ -145,10 +146,7 @@ impl EngineBuilder {
     /// 6 to 9 % more CPU. Whatever the number, a head may have 256 KiB; nought refuses every header.
     pub fn max_headers(self, n: usize) -> Self {
         Self {
-            limits: Limits {
-                max_headers: n,
-                ..self.limits
-            },
+            max_headers: n,
             ..self
         }
     }
@@ -273,6 +271,7 @@ impl EngineBuilder {
             inner: Arc::new(Inner {
                 pool: Pool::new(self.runtime.clone(), self.limits),
                 lookups: Lookups::new(self.runtime, resolver),
+                max_headers: self.max_headers,
                 user_agent: self.user_agent,
                 base_url: self.base_url,
                 local_address: self.local_address,

@@ -10,6 +10,7 @@ mod connect;
 mod connection;
 mod expect;
 mod failure;
+mod origin;
 mod pool;
 mod resolve;
 mod response;
@@ -52,6 +53,7 @@ use super::{
 };
 use crate::primitives::atomic::{AtomicBool, Ordering::Relaxed};
 use crate::runtime::Runtime;
+use crate::time::timeout;
 
 /// An HTTP/1.1 client for any runtime.
 ///
@@ -104,6 +106,7 @@ pub struct Engine {
 struct Inner {
     pool: Arc<Pool>,
     lookups: Lookups,
+    max_headers: usize,
     user_agent: Option<HeaderValue>,
     base_url: Option<Uri>,
     local_address: Option<IpAddr>,
@@ -137,16 +140,8 @@ impl Engine {
         let pool = self.inner.pool.clone();
         pool.close();
         async move {
-            let mut limit = pin!(pool.runtime().sleep(limit));
-            let mut drained = pin!(pool.drained());
-            let in_time = poll_fn(|cx| {
-                if drained.as_mut().poll(cx).is_ready() {
-                    return Poll::Ready(true);
-                }
-                limit.as_mut().poll(cx).map(|()| false)
-            })
-            .await;
-            if !in_time {
+            let in_time = timeout(pool.runtime(), limit, pool.drained().wait()).await;
+            if in_time.is_err() {
                 pool.end();
             }
         }
@@ -236,7 +231,7 @@ impl Inner {
             phases.report(ExchangePhase::Connecting);
         }
         // Boxed, so that requests on a connection that is there do not carry room for it.
-        let mut connection = Box::new(Box::pin(self.connect(target, lease)).await?);
+        let mut connection = Box::new(Box::pin(self.connect(target)).await?);
         lease.uses(&connection);
         under_way.store(true, Relaxed);
         match connection.send(request, phases, held()).await {
@@ -246,8 +241,8 @@ impl Inner {
         }
     }
 
-    async fn connect(&self, target: &Target, lease: &Lease) -> Result<Connection, HttpError> {
-        let ended = lease.pool().ended();
+    async fn connect(&self, target: &Target) -> Result<Connection, HttpError> {
+        let ended = self.pool.ended();
         match ended.run_until_cancelled(self.open(target)).await {
             Some(opened) => opened,
             None => Err(HttpError::new(ErrorKind::Cancelled).with_message("the engine was closed")),
@@ -286,7 +281,7 @@ impl Inner {
         };
         let connection = match transport.protocol()? {
             Protocol::Http1 => {
-                Connection::new(transport, socket, runtime.now(), self.pool.max_headers()).await
+                Connection::new(transport, socket, runtime.now(), self.max_headers).await
             }
         };
         connection.map_err(|error| HttpError::new(ErrorKind::Connect).with_source(error))

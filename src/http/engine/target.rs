@@ -5,7 +5,7 @@ use http::{HeaderValue, Method, Request, Version, header};
 use http_body::Body as _;
 
 use super::expect;
-use super::pool::Origin;
+use super::origin::Origin;
 use crate::http::{Body, ErrorKind, HttpError};
 
 /// Where a request goes.

@@ -126,7 +126,11 @@ impl FanOut {
     pub fn new(rt: &Runtime, client: impl Client + 'static) -> Self {
         let options = Options {
             rt: rt.clone(),
-            client: Arc::new(client),
+            bare_client: Arc::new(client),
+            #[cfg(feature = "cookies")]
+            cookies: None,
+            #[cfg(feature = "decode")]
+            decode: false,
             concurrency: DEFAULT_CONCURRENCY,
             per_host: None,
             adaptive: None,

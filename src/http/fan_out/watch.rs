@@ -117,9 +117,9 @@ impl<'a> Watch<'a> {
 
     /// An exchange begins. Gives what its client reports to.
     pub(super) fn start(&mut self) -> Option<Phases> {
-        let options = &self.session.options;
-        let now = options.rt.now();
-        let phases = options.client.capabilities().phases().then(Phases::new);
+        let session = self.session;
+        let now = session.options.rt.now();
+        let phases = session.client.capabilities().phases().then(Phases::new);
         if std::mem::take(&mut self.is_at_rest) {
             self.attempts += 1;
             self.began.get_or_insert(now);
@@ -136,7 +136,7 @@ impl<'a> Watch<'a> {
     /// When the exchange must be over, for a client that ends it by itself then. Who reports
     /// phases is told by being dropped; others may take their time to notice that.
     pub(super) fn deadline(&self) -> Option<Deadline> {
-        let capabilities = self.session.options.client.capabilities();
+        let capabilities = self.session.client.capabilities();
         if capabilities.phases() || !capabilities.deadline() {
             return None;
         }

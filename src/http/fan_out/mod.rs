@@ -92,7 +92,7 @@ const DEFAULT_REDIRECTS: NonZeroUsize = NonZeroUsize::new(10).unwrap();
 /// With the feature `tracing` each request is told of in events of the target `untethered::http`,
 /// with a number of its own in the field `request`: its begin, redirects, retries and end at the
 /// level debug, each exchange at trace. They hold what errors hold: no user info, query, header or
-/// body.
+/// body. One that is given the answer of its [equal](Self::dedupe) is told of in none.
 ///
 /// # Examples
 ///

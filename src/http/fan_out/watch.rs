@@ -152,6 +152,7 @@ impl<'a> Watch<'a> {
         Self {
             limits: self.limits,
             spent: self.spent,
+            attempts: self.attempts,
             is_at_rest: false,
             was_sent: self.was_sent,
             began: self.began,

@@ -31,7 +31,7 @@ type Answer = Once<Result<Fetched, FetchError>>;
 /// So many bytes of answers are remembered.
 const MOST: usize = 32 * 1024 * 1024;
 
-/// What an answer weighs beside what a server has a say in, about.
+/// What an answer and its request weigh beside what has no bound of its own, about.
 const FRAME: usize = 2048;
 
 /// All that makes a request what it is.
@@ -77,7 +77,8 @@ impl Dedupe {
             })
             .await;
         if !is_shared {
-            let forgotten = self.known.lock().remember(request, weight(&result));
+            let weight = request.weight() + weight(&result);
+            let forgotten = self.known.lock().remember(request, weight);
             drop(forgotten);
         }
         ((*result).clone(), is_shared)
@@ -127,19 +128,32 @@ impl Request {
             timeouts: job.timeouts,
         })
     }
+
+    fn weight(&self) -> usize {
+        let headers = self.headers.iter().map(|(name, value)| (name, value));
+        let auth = self.auth.as_ref().map_or(0, HeaderValue::len);
+        self.url.len() + auth + weight_of(headers)
+    }
 }
 
-/// How many bytes it takes to remember `result`.
+/// How many bytes it takes to remember `result`, about.
 fn weight(result: &Result<Fetched, FetchError>) -> usize {
-    let answer = match result {
-        Ok(fetched) => Some(fetched),
-        Err(error) => error.response(),
+    let (answer, url) = match result {
+        Ok(fetched) => (Some(fetched), ""),
+        Err(error) => (error.response(), error.url()),
     };
-    let Some(answer) = answer else { return FRAME };
-    let headers = answer.headers().iter();
-    let headers = headers.map(|(name, value)| name.as_str().len() + value.len());
-    let urls = answer.history().iter().map(|hop| hop.url().len());
-    FRAME + answer.body().len() + headers.sum::<usize>() + urls.sum::<usize>()
+    let answer = answer.map_or(0, |answer| {
+        let urls = answer.history().iter().map(|hop| hop.url().len());
+        let headers = weight_of(answer.headers().iter());
+        answer.body().len() + headers + answer.url().len() + urls.sum::<usize>()
+    });
+    FRAME + answer + url.len()
+}
+
+fn weight_of<'a>(headers: impl Iterator<Item = (&'a HeaderName, &'a HeaderValue)>) -> usize {
+    headers
+        .map(|(name, value)| name.as_str().len() + value.len())
+        .sum()
 }
 
 #[cfg(test)]

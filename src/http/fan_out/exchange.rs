@@ -79,7 +79,7 @@ impl Job {
         let timeouts = self.timeouts.or(options.timeouts);
         let trace = Trace::request(&self.hop.method, &self.hop.url);
         let mut watch = Watch::new(session, timer.alarm(), trace);
-        let result = match timeouts.resolve(options.client.capabilities()) {
+        let result = match timeouts.resolve(session.client.capabilities()) {
             Err(error) => Err(error),
             Ok(limits) => {
                 watch.limits = limits;
@@ -209,7 +209,7 @@ async fn exchange(
     let options = &watch.session.options;
     let request = begin(watch, hop)?;
     let response = match &watch.session.hedging {
-        None => watch.until(options.client.send(request)).await??,
+        None => watch.until(watch.session.client.send(request)).await??,
         // Boxed, so that it adds nothing to the others.
         Some(hedging) => Box::pin(hedging.send(watch, hop, request)).await?,
     };

@@ -92,7 +92,7 @@ const DEFAULT_REDIRECTS: NonZeroUsize = NonZeroUsize::new(10).unwrap();
 /// With the feature `tracing` each request is told of in events of the target `untethered::http`,
 /// with a number of its own in the field `request`: its begin, redirects, retries and end at the
 /// level debug, each exchange at trace. They hold what errors hold: no user info, query, header or
-/// body.
+/// body. One that is given the answer of its [equal](Self::dedupe) is told of in none.
 ///
 /// # Examples
 ///
@@ -126,7 +126,11 @@ impl FanOut {
     pub fn new(rt: &Runtime, client: impl Client + 'static) -> Self {
         let options = Options {
             rt: rt.clone(),
-            client: Arc::new(client),
+            bare_client: Arc::new(client),
+            #[cfg(feature = "cookies")]
+            cookies: None,
+            #[cfg(feature = "decode")]
+            decode: false,
             concurrency: DEFAULT_CONCURRENCY,
             per_host: None,
             adaptive: None,

@@ -8,15 +8,22 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use super::{Adaptive, FanOut, Hedge, Progress, Retry, StatusCheck, Timeouts, at_least_one, auth};
 use crate::Runtime;
 use crate::http::Client;
+#[cfg(feature = "decode")]
+use crate::http::decode::Decoding;
 #[cfg(feature = "cookies")]
-use crate::http::CookieJar;
+use crate::http::{CookieJar, cookies::WithCookies};
 use crate::sync::RateLimit;
 use crate::task::CancellationToken;
 
 #[derive(Clone)]
 pub(super) struct Options {
     pub(super) rt: Runtime,
-    pub(super) client: Arc<dyn Client>,
+    /// As it was given, without what the session lays around it.
+    pub(super) bare_client: Arc<dyn Client>,
+    #[cfg(feature = "cookies")]
+    pub(super) cookies: Option<CookieJar>,
+    #[cfg(feature = "decode")]
+    pub(super) decode: bool,
     pub(super) concurrency: NonZeroUsize,
     pub(super) per_host: Option<NonZeroUsize>,
     pub(super) adaptive: Option<Adaptive>,
@@ -39,6 +46,24 @@ pub(super) struct Options {
     pub(super) close: Option<CancellationToken>,
     /// What is under way is dropped once it is cancelled.
     pub(super) cancel: Option<CancellationToken>,
+}
+
+impl Options {
+    /// The client that does all that is asked for.
+    pub(super) fn client(&self) -> Arc<dyn Client> {
+        let client = self.bare_client.clone();
+        #[cfg(feature = "decode")]
+        let client: Arc<dyn Client> = match self.decode {
+            true => Arc::new(Decoding(client)),
+            false => client,
+        };
+        #[cfg(feature = "cookies")]
+        let client: Arc<dyn Client> = match self.cookies.clone() {
+            Some(jar) => Arc::new(WithCookies { jar, client }),
+            None => client,
+        };
+        client
+    }
 }
 
 impl FanOut {
@@ -144,19 +169,14 @@ impl FanOut {
         self.with(|options| options.max_body = None)
     }
 
-    /// Sends the cookies of `jar`, and keeps there what answers set, redirects among them. Without
-    /// it cookies are headers like any other.
+    /// Sends the cookies of `jar`, and keeps there what answers set, redirects among them; no other
+    /// jar any more. Without one cookies are headers like any other.
     ///
     /// A request with a `Cookie` of its own, or the session's, is sent with that alone.
     #[cfg(feature = "cookies")]
     #[cfg_attr(docsrs, doc(cfg(feature = "cookies")))]
     pub fn cookies(self, jar: &CookieJar) -> Self {
-        use crate::http::cookies::WithCookies;
-        let jar = jar.clone();
-        self.with(|options| {
-            let client = options.client.clone();
-            options.client = Arc::new(WithCookies { jar, client });
-        })
+        self.with(|options| options.cookies = Some(jar.clone()))
     }
 
     /// Asks for answers that are coded (gzip, deflate, br; with the feature `zstd` that too) and
@@ -170,8 +190,7 @@ impl FanOut {
     #[cfg(feature = "decode")]
     #[cfg_attr(docsrs, doc(cfg(feature = "decode")))]
     pub fn decode(self) -> Self {
-        use crate::http::decode::Decoding;
-        self.with(|options| options.client = Arc::new(Decoding(options.client.clone())))
+        self.with(|options| options.decode = true)
     }
 
     /// Follows so many redirects; one more is an error.

@@ -1,4 +1,6 @@
 //! Results as machines read them. What may be a secret (a URL, a header, a body) is in none.
+//!
+//! The number of fields that a format is told beforehand is that of those which come: some write it.
 
 use std::error::Error;
 use std::time::Duration;
@@ -13,7 +15,8 @@ use crate::http::ErrorKind;
 #[cfg_attr(docsrs, doc(cfg(feature = "serde")))]
 impl Serialize for Fetched {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut fields = serializer.serialize_struct("Fetched", 5)?;
+        let count = 4 + usize::from(!self.earlier_attempts.is_empty());
+        let mut fields = serializer.serialize_struct("Fetched", count)?;
         fields.serialize_field("status", &self.status.as_u16())?;
         fields.serialize_field("bytes", &self.body_len())?;
         fields.serialize_field("ms", &milliseconds(self.elapsed))?;
@@ -31,7 +34,10 @@ impl Serialize for Fetched {
 #[cfg_attr(docsrs, doc(cfg(feature = "serde")))]
 impl Serialize for FetchError {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut fields = serializer.serialize_struct("FetchError", 5)?;
+        let count = 3
+            + usize::from(self.response().is_some())
+            + usize::from(!self.earlier_attempts().is_empty());
+        let mut fields = serializer.serialize_struct("FetchError", count)?;
         let message = full_message(self);
         let failure = Failure {
             kind: self.kind(),
@@ -104,11 +110,16 @@ struct Failure<'a> {
 
 impl Serialize for Failure<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut fields = serializer.serialize_struct("Failure", 3)?;
+        let phase = match self.kind {
+            ErrorKind::Timeout(phase) => Some(phase),
+            _ => None,
+        };
+        let count = 1 + usize::from(phase.is_some()) + usize::from(self.message.is_some());
+        let mut fields = serializer.serialize_struct("Failure", count)?;
         fields.serialize_field("kind", self.kind.as_str())?;
-        match self.kind {
-            ErrorKind::Timeout(phase) => fields.serialize_field("phase", phase.as_str())?,
-            _ => fields.skip_field("phase")?,
+        match phase {
+            Some(phase) => fields.serialize_field("phase", phase.as_str())?,
+            None => fields.skip_field("phase")?,
         }
         match self.message {
             Some(message) => fields.serialize_field("message", message)?,

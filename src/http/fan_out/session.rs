@@ -1,6 +1,7 @@
 //! What all requests of a fan-out share.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::hedge::Hedging;
@@ -9,11 +10,14 @@ use super::options::Options;
 use super::retry::Pacing;
 use super::stats::{Counters, Stats};
 use super::{FetchError, Fetched};
+use crate::http::Client;
 use crate::sync::Limit;
 use crate::task::CancellationToken;
 
 pub(super) struct Session {
     pub(super) options: Options,
+    /// What all requests are sent by.
+    pub(super) client: Arc<dyn Client>,
     pub(super) slots: Limit,
     pub(super) hosts: Hosts,
     pub(super) counters: Counters,
@@ -31,6 +35,7 @@ impl Session {
             hosts: Hosts::new(options.per_host, options.adaptive),
             pacing: options.retry.as_ref().map(Pacing::new),
             hedging: options.hedge.map(Hedging::new),
+            client: options.client(),
             options,
         }
     }

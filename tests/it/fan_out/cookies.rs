@@ -67,6 +67,7 @@ fn nobody_sets_cookies_for_a_stranger_or_a_public_suffix() {
         ("http://example.com/", "com."),
         ("http://a.co.uk/", "co.uk"),
         ("http://me.github.io/", "github.io"),
+        ("http://me.xn--55qx5d.cn/", "\u{516c}\u{53f8}.cn"),
         ("http://host.internal/", "internal"),
         ("http://127.0.0.1/", "0.0.1"),
         ("http://127.0.0.1/", "1"),
@@ -393,4 +394,25 @@ fn a_date_is_read_against_the_clock_of_its_server() {
     assert_eq!(sent(&jar, "http://h.test/"), "s=1");
     sim.block_on(sim.runtime().sleep(SECOND));
     assert_eq!(sent(&jar, "http://h.test/"), "");
+}
+
+// H10
+#[test]
+fn one_jar_takes_the_place_of_the_other() {
+    let sim = Sim::new();
+    let server = setting(&sim);
+    let [first, second] = [(); 2].map(|()| CookieJar::new(&sim.runtime()));
+    first.add("http://h.test/", "first=1");
+    let fan_out = FanOut::new(&sim.runtime(), server.clone()).cookies(&first);
+    let other = fan_out.clone().cookies(&second);
+    for (fan_out, url) in [
+        (&other, "http://h.test/x"),
+        (&other, "http://h.test/set"),
+        (&fan_out, "http://h.test/x"),
+        (&other, "http://h.test/x"),
+    ] {
+        sim.block_on(fan_out.fetch(url)).unwrap();
+    }
+    assert_eq!(cookies_of(&server), ["", "", "first=1", "a=canary; b=2"]);
+    assert_eq!((first.len(), second.len()), (1, 2));
 }

@@ -81,6 +81,38 @@ fn what_is_forgotten_is_sent_again() {
     assert_eq!(asked_again(in_headers, StatusCheck::off(), 40), (42, 41));
     let refused = |call: Call| async move { call.answer_with(500, &[], MIB) };
     assert_eq!(asked_again(refused, StatusCheck::errors(), 600), (602, 601));
+    // So does the URL that a redirect leads to, be it to an answer or not.
+    let leads_to = |is_answer: bool| {
+        move |call: Call| async move {
+            if call.path.len() < 9 {
+                let to = format!("{}/{}", call.path, &MIB[..60_000]);
+                return call.redirect(302, &to);
+            }
+            match is_answer {
+                true => call.answer(""),
+                false => Err(HttpError::new(ErrorKind::Connect)),
+            }
+        }
+    };
+    let off = StatusCheck::off;
+    assert_eq!(asked_again(leads_to(true), off(), 600), (602, 1202));
+    assert_eq!(asked_again(leads_to(false), off(), 600), (602, 1202));
+}
+
+// H11
+#[test]
+fn what_was_asked_is_a_part_of_what_is_remembered() {
+    let sim = Sim::new();
+    let server = Server::prompt(&sim);
+    let fan_out = fan_out(&sim, &server).concurrency(1);
+    let long = "x".repeat(1 << 20);
+    let requests = (0..40).chain([39, 0]).map(move |n| {
+        let request = FetchRequest::get(format!("http://h/{n}"));
+        request.header("x", long.as_str())
+    });
+    let results = sim.block_on(fan_out.fetch_all(requests).into_future());
+    assert!(results.iter().all(|(_, result)| result.is_ok()));
+    assert_eq!(server.urls().len(), 41);
 }
 
 /// How many rows there are of so many requests, and the first and the last one again; and how many

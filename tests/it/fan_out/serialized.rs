@@ -1,6 +1,7 @@
 //! Results as JSON.
 
 use serde_json::{Value, json};
+use serde_test::{Token, assert_ser_tokens};
 use untethered::http::{ErrorKind, FanOut, HttpError, Retry, StatusCheck, Timeouts};
 use untethered::sim::Sim;
 use untethered::time::Backoff;
@@ -115,4 +116,108 @@ fn earlier_attempts_and_a_refused_status_are_in_the_row() {
             "delay_ms": 250.0,
         }])
     );
+}
+
+#[test]
+fn formats_that_count_fields_are_told_how_many_come() {
+    let sim = Sim::new();
+    let plain = fan_out(&sim);
+    let fetched = sim.block_on(plain.fetch("http://a/")).unwrap();
+    assert_ser_tokens(
+        &fetched,
+        &[
+            fields("Fetched", 4),
+            Token::Str("status"),
+            Token::U16(200),
+            Token::Str("bytes"),
+            Token::U64(5),
+            Token::Str("ms"),
+            Token::F64(1.5),
+            Token::Str("attempts"),
+            Token::U64(1),
+            Token::StructEnd,
+        ],
+    );
+    let failed = sim.block_on(plain.fetch("http://a/broken")).unwrap_err();
+    assert_ser_tokens(
+        &failed,
+        &[
+            fields("FetchError", 3),
+            Token::Str("error"),
+            fields("Failure", 2),
+            Token::Str("kind"),
+            Token::Str("truncated"),
+            Token::Str("message"),
+            Token::Str("response ended early (http://a/broken, after 1.5ms): cable"),
+            Token::StructEnd,
+            Token::Str("ms"),
+            Token::F64(1.5),
+            Token::Str("attempts"),
+            Token::U64(1),
+            Token::StructEnd,
+        ],
+    );
+    let backoff = Backoff::new(SECOND / 4).without_jitter();
+    let retrying = plain.retry(Retry::attempts(2).backoff(backoff));
+    let late = sim.block_on(retrying.fetch("http://a/late")).unwrap_err();
+    assert_ser_tokens(
+        &late.earlier_attempts()[0],
+        &[
+            fields("Attempt", 3),
+            Token::Str("error"),
+            fields("Failure", 2),
+            Token::Str("kind"),
+            Token::Str("timeout"),
+            Token::Str("phase"),
+            Token::Str("total"),
+            Token::StructEnd,
+            Token::Str("ms"),
+            Token::F64(1000.0),
+            Token::Str("delay_ms"),
+            Token::F64(250.0),
+            Token::StructEnd,
+        ],
+    );
+    let refused = retrying
+        .status_check(StatusCheck::errors())
+        .timeout(Timeouts::new());
+    let refused = sim.block_on(refused.fetch("http://a/busy")).unwrap_err();
+    assert_ser_tokens(
+        &refused,
+        &[
+            fields("FetchError", 5),
+            Token::Str("error"),
+            fields("Failure", 2),
+            Token::Str("kind"),
+            Token::Str("status"),
+            Token::Str("message"),
+            Token::Str(
+                "status not accepted: 503 Service Unavailable \
+                 (http://a/busy, after 3.0ms in 2 attempts)",
+            ),
+            Token::StructEnd,
+            Token::Str("status"),
+            Token::U16(503),
+            Token::Str("ms"),
+            Token::F64(3.0),
+            Token::Str("attempts"),
+            Token::U64(2),
+            Token::Str("earlier_attempts"),
+            Token::Seq { len: Some(1) },
+            fields("Attempt", 3),
+            Token::Str("status"),
+            Token::U16(503),
+            Token::Str("ms"),
+            Token::F64(1.5),
+            Token::Str("delay_ms"),
+            Token::F64(250.0),
+            Token::StructEnd,
+            Token::SeqEnd,
+            Token::StructEnd,
+        ],
+    );
+}
+
+fn fields(name: &'static str, len: usize) -> Token {
+    Token::Struct { name, len }
 }

@@ -1,7 +1,9 @@
 //! What subscribers of `tracing` are told.
 
 use tracing::Level;
-use untethered::http::{ErrorKind, FanOut, FetchRequest, HttpError, Retry, StatusCheck, Timeouts};
+use untethered::http::{
+    ErrorKind, FanOut, FetchRequest, Hedge, HttpError, Retry, StatusCheck, Timeouts,
+};
 use untethered::sim::Sim;
 use untethered::time::Backoff;
 
@@ -92,6 +94,24 @@ fn every_end_is_told() {
              and https URLs can be fetched (..)",
             "DEBUG request method=GET url=\"http://a/late\"",
             "DEBUG dropped",
+        ]
+    );
+}
+
+#[test]
+fn a_hedge_is_told_and_the_end_of_both_is_one() {
+    let sim = Sim::new();
+    let fan_out = fan_out(&sim).hedge(Hedge::after(MS / 2));
+    let lines = told(Level::TRACE, || {
+        sim.block_on(fan_out.fetch("http://a/?secret")).unwrap();
+    });
+    assert_eq!(
+        lines,
+        [
+            "DEBUG request method=GET url=\"http://a/?..\"",
+            "TRACE sending attempt=1 method=GET url=\"http://a/?..\"",
+            "TRACE sending beside attempt=1 method=GET url=\"http://a/?..\"",
+            "DEBUG answered status=200 bytes=5 attempts=2 elapsed=1ms",
         ]
     );
 }

@@ -62,7 +62,7 @@ impl Hedging {
         let rt = &session.options.rt;
         let began = rt.now();
         let result = match self.begin(hop, began) {
-            None => watch.until(session.options.client.send(request)).await?,
+            None => watch.until(session.client.send(request)).await?,
             Some(at) => self.send_twice(watch, hop, request, at).await,
         };
         if result.is_ok() {
@@ -79,7 +79,7 @@ impl Hedging {
         at: Instant,
     ) -> Result<Response<Body>, HttpError> {
         let session = watch.session;
-        let client = &session.options.client;
+        let client = &session.client;
         let since = |began: Instant| session.options.rt.now().saturating_duration_since(began);
         let beside = watch.beside();
         let (result, other) = {

@@ -119,32 +119,36 @@ impl<E: Send + 'static> Door<E> {
     }
 
     /// Waits for a slot, or for the group to close.
-    pub(super) async fn spawn_when_free<F>(
+    // Not an `async fn`: there the caller would be the place in here.
+    #[track_caller]
+    pub(super) fn spawn_when_free<F>(
         &self,
         future: F,
-    ) -> Result<Handle<F::Output>, TrySpawnError<F>>
+    ) -> impl Future<Output = Result<Handle<F::Output>, TrySpawnError<F>>>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
         let caller = Location::caller();
-        let slot = match &self.node.setup.limit {
-            None => Slot::Free,
-            Some(limit) => {
-                let mut closing = Wait::new(&self.node, false);
-                let mut wait = pin!(limit.acquire_owned());
-                let permit = poll_fn(|cx| match closing.poll(cx) {
-                    Poll::Ready(()) => Poll::Ready(None),
-                    Poll::Pending => wait.as_mut().poll(cx).map(Some),
-                });
-                match permit.await {
-                    Some(permit) => Slot::Held(permit),
-                    None => return Err(TrySpawnError::Closed(future)),
+        async move {
+            let slot = match &self.node.setup.limit {
+                None => Slot::Free,
+                Some(limit) => {
+                    let mut closing = Wait::new(&self.node, false);
+                    let mut wait = pin!(limit.acquire_owned());
+                    let permit = poll_fn(|cx| match closing.poll(cx) {
+                        Poll::Ready(()) => Poll::Ready(None),
+                        Poll::Pending => wait.as_mut().poll(cx).map(Some),
+                    });
+                    match permit.await {
+                        Some(permit) => Slot::Held(permit),
+                        None => return Err(TrySpawnError::Closed(future)),
+                    }
                 }
-            }
-        };
-        child::spawn(&self.node, self.who, caller, slot, future, ToHandle)
-            .map_err(TrySpawnError::Closed)
+            };
+            child::spawn(&self.node, self.who, caller, slot, future, ToHandle)
+                .map_err(TrySpawnError::Closed)
+        }
     }
 
     pub(super) fn refuse<F, T>(&self, future: F) -> Handle<T> {

@@ -236,12 +236,16 @@ impl<E: Send + 'static> Group<E> {
     /// # Errors
     ///
     /// [`TrySpawnError::Closed`] if the group takes no more.
-    pub async fn spawn_when_free<F>(&self, future: F) -> Result<Handle<F::Output>, TrySpawnError<F>>
+    #[track_caller]
+    pub fn spawn_when_free<F>(
+        &self,
+        future: F,
+    ) -> impl Future<Output = Result<Handle<F::Output>, TrySpawnError<F>>>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        self.door.spawn_when_free(future).await
+        self.door.spawn_when_free(future)
     }
 
     /// A group that closes, and is cancelled, with this one, but not the other way round.

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::future::Future;
 use std::panic::resume_unwind;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use super::report::Report;
 use super::shutdown;
 use super::state::{Closed, Closing, Wait};
 use crate::runtime::BoxFuture;
-use crate::task::{Reason, catch};
+use crate::task::{Reason, caught};
 
 /// The closing and closed state of whatever owns a [`Group`]. From [`Group::life`].
 #[derive(Clone)]
@@ -137,14 +137,7 @@ pub trait Resource {
         B: AsyncFnOnce(&Self) -> T,
     {
         async move {
-            let output = {
-                let mut body = pin!(body(&self));
-                std::future::poll_fn(|cx| match catch(|| body.as_mut().poll(cx)) {
-                    Ok(poll) => poll.map(Ok),
-                    Err(payload) => Poll::Ready(Err(payload)),
-                })
-                .await
-            };
+            let output = caught(async { body(&self).await }).await;
             let node = self.life().node.clone();
             let grace = node.setup.hard_limit;
             shutdown::of(node, grace).await;

@@ -53,7 +53,7 @@ pub struct Results<K, T, E = BoxError> {
     limit: Limit,
     /// Started, not in the set yet.
     fresh: VecDeque<Keyed<K, T>>,
-    set: Set<Keyed<K, T>>,
+    set: Set<Keyed<K, T>, Option<Keyed<K, T>>>,
 }
 
 /// A task whose result is not taken yet.
@@ -79,7 +79,7 @@ impl<E: Send + 'static> Group<E> {
             door: self.door().clone(),
             limit: max.into(),
             fresh: VecDeque::new(),
-            set: Set::new(),
+            set: Set::unboxed(),
         }
     }
 }

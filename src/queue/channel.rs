@@ -1,16 +1,17 @@
 use std::collections::VecDeque;
 use std::fmt;
-use std::mem;
 use std::num::NonZeroUsize;
 use std::ops::DerefMut;
 use std::task::{Context, Poll, Waker, ready};
 
 use super::buffer::Buffer;
-use super::line::{Line, Ticket, renew};
+use super::handles::Kind;
+use super::line::{Ticket, renew};
+use super::signs::Signs;
+use super::state::{Pushing, State};
 use super::{Closed, TryPopError, TryPushError};
 use crate::primitives::SpinLock;
-use crate::primitives::atomic::{AtomicU64, Ordering};
-use crate::sync::{Key, NeedsClone, WaitList, Wakers, wake, wake_all};
+use crate::sync::{Key, NeedsClone, wake, wake_all};
 use crate::task::discard;
 
 /// What the handles of a queue share: one short lock around the items and those who wait.
@@ -21,92 +22,12 @@ pub(super) struct Channel<T> {
     signs: Signs,
 }
 
-/// What can be seen without the lock, as it was when somebody held it last.
-///
-/// Apart from what changes with every item and written only if something changed here, so that a
-/// look does not disturb whoever has the lock.
-#[repr(align(128))]
-struct Signs {
-    /// The lowest bits are `EMPTY` and `FULL`. The others count tickets: pushes with a lower one
-    /// than that were let in.
-    word: AtomicU64,
-}
-
-const EMPTY: u64 = 1;
-const FULL: u64 = 2;
-/// How far left the tickets stand.
-const TICKETS: u32 = 2;
-
-/// Whenever the lock is free: a pop queues only while nothing is stored, a push only while what is
-/// stored fills the capacity. So nobody can pass those who wait.
-struct State<T> {
-    buffer: Buffer<T>,
-    capacity: usize,
-    /// Those who wait for an item. Who is not in here any more was served.
-    poppers: Line<Waker>,
-    /// By the ticket of the pop that has not taken it yet.
-    given: Line<Given<T>>,
-    /// How many were ever given.
-    turn: u64,
-    /// Those who wait for room. Who is not in here any more was let in.
-    pushers: Line<Pushing<T>>,
-    /// How many tickets there were.
-    tickets: u64,
-    /// Pushes with a lower ticket were let in.
-    let_in: u64,
-    closed: bool,
-    close_waiters: WaitList,
-    handles: Handles,
-}
-
-/// An item on its way to a pop that waited for it.
-struct Given<T> {
-    turn: u64,
-    item: T,
-}
-
-/// An item that waits for room.
-struct Pushing<T> {
-    waker: Waker,
-    item: T,
-}
-
-/// How many handles there are of each kind.
-#[derive(Default)]
-struct Handles {
-    queues: usize,
-    senders: usize,
-    receivers: usize,
-}
-
-/// The kinds of handles.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Kind {
-    Queue,
-    Sender,
-    Receiver,
-}
-
 impl<T> Channel<T> {
     pub(super) fn new(capacity: NonZeroUsize) -> Self {
         Self {
-            state: SpinLock::new(State {
-                buffer: Buffer::new(),
-                capacity: capacity.get(),
-                poppers: Line::new(),
-                given: Line::new(),
-                turn: 0,
-                pushers: Line::new(),
-                tickets: 0,
-                let_in: 0,
-                closed: false,
-                close_waiters: WaitList::new(),
-                handles: Handles::default(),
-            }),
+            state: SpinLock::new(State::new(capacity)),
             capacity: capacity.get(),
-            signs: Signs {
-                word: AtomicU64::new(EMPTY),
-            },
+            signs: Signs::new(),
         }
     }
 
@@ -443,25 +364,17 @@ impl<T> Channel<T> {
     }
 
     pub(super) fn add_handle(&self, kind: Kind) {
-        *self.state.lock().handles.of(kind) += 1;
+        self.state.lock().handles.add(kind);
     }
 
     /// Closes if that was the last handle of a kind that matters. What nobody can pop any more is
     /// dropped.
     pub(super) fn remove_handle(&self, kind: Kind) {
         let mut state = self.state.lock();
-        let handles = &mut state.handles;
-        *handles.of(kind) -= 1;
-        let no_queue = handles.queues == 0;
-        let close = match kind {
-            Kind::Queue => no_queue && (handles.senders == 0 || handles.receivers == 0),
-            Kind::Sender => handles.senders == 0,
-            Kind::Receiver => handles.receivers == 0,
-        };
-        if !close {
+        if !state.handles.remove(kind) {
             return;
         }
-        let unreachable = if no_queue && handles.receivers == 0 {
+        let unreachable = if state.handles.nobody_pops() {
             state.buffer.take_all()
         } else {
             VecDeque::new()
@@ -471,153 +384,5 @@ impl<T> Channel<T> {
         drop(state);
         wakers.wake();
         drop(unreachable);
-    }
-}
-
-impl<T> State<T> {
-    fn is_full(&self) -> bool {
-        self.buffer.len() >= self.capacity
-    }
-
-    /// Whether no pop can get anything any more.
-    fn is_drained(&self) -> bool {
-        // What was given to somebody comes back if that one is dropped.
-        self.closed && self.given.is_empty() && self.buffer.is_empty()
-    }
-
-    fn ticket(&mut self) -> Ticket {
-        self.tickets += 1;
-        Ticket(self.tickets)
-    }
-
-    fn queue_push(&mut self, pushing: Pushing<T>) -> Ticket {
-        let ticket = self.ticket();
-        self.pushers.push(ticket, pushing);
-        ticket
-    }
-
-    fn queue_pop(&mut self, waker: Waker) -> Ticket {
-        let ticket = self.ticket();
-        self.poppers.push(ticket, waker);
-        ticket
-    }
-
-    /// Gives the item to the first pop that waits, or stores it. Whom to wake, or the item.
-    #[inline]
-    fn push(&mut self, item: T) -> Result<Option<Waker>, TryPushError<T>> {
-        if self.closed {
-            return Err(TryPushError::Closed(item));
-        }
-        if self.is_full() {
-            return Err(TryPushError::Full(item));
-        }
-        if self.poppers.is_empty() {
-            self.buffer.push(item);
-            return Ok(None);
-        }
-        self.turn += 1;
-        let turn = self.turn;
-        Ok(self.give_on(Given { turn, item }))
-    }
-
-    /// Gives an item to the first pop that waits, or puts it back where it came from.
-    fn give_on(&mut self, given: Given<T>) -> Option<Waker> {
-        if let Some((ticket, waker)) = self.poppers.pop() {
-            self.given.push(ticket, given);
-            return Some(waker);
-        }
-        self.buffer.put_back(given.turn, given.item);
-        None
-    }
-
-    /// Whether nobody waits whose wait may be over because something was taken.
-    fn is_settled(&self) -> bool {
-        if self.closed {
-            self.poppers.is_empty()
-        } else {
-            self.pushers.is_empty()
-        }
-    }
-
-    /// Fills free places from the pushes that wait; ends the pops that wait for nothing.
-    fn settle(&mut self) -> Wakers {
-        let mut wakers = Wakers::default();
-        if self.closed {
-            self.end_pops(&mut wakers);
-            return wakers;
-        }
-        while !self.is_full() {
-            let Some((ticket, Pushing { waker, item })) = self.pushers.pop() else {
-                break;
-            };
-            // There is something stored, so no pop waits for it.
-            self.buffer.push(item);
-            self.let_in = ticket.0 + 1;
-            wakers.extend([waker]);
-        }
-        wakers
-    }
-
-    #[cold]
-    fn end_pops(&mut self, wakers: &mut Wakers) {
-        if self.is_drained() {
-            while let Some((_, waker)) = self.poppers.pop() {
-                wakers.extend([waker]);
-            }
-        }
-    }
-
-    fn close(&mut self) -> Wakers {
-        let mut wakers = Wakers::default();
-        if self.closed {
-            return wakers;
-        }
-        self.closed = true;
-        // Their items stay, for them to fetch.
-        let pushers = self.pushers.iter_mut();
-        wakers
-            .extend(pushers.map(|pushing| mem::replace(&mut pushing.waker, Waker::noop().clone())));
-        while let Some(waker) = self.close_waiters.serve_first() {
-            wakers.extend(waker);
-        }
-        wakers.append(self.settle());
-        wakers
-    }
-}
-
-impl Signs {
-    fn is_empty(&self) -> bool {
-        self.word.load(Ordering::Relaxed) & EMPTY != 0
-    }
-
-    fn is_full(&self) -> bool {
-        self.word.load(Ordering::Relaxed) & FULL != 0
-    }
-
-    fn is_let_in(&self, ticket: Ticket) -> bool {
-        // Pairs with the release in `show`: whose push is over sees what was done before the pop
-        // that made room.
-        self.word.load(Ordering::Acquire) >> TICKETS > ticket.0
-    }
-
-    /// To be called before the lock is released, with what has become of the state.
-    #[inline]
-    fn show<T>(&self, state: &State<T>) {
-        let empty = u64::from(state.buffer.is_empty()) * EMPTY;
-        let full = u64::from(state.is_full()) * FULL;
-        let word = state.let_in << TICKETS | full | empty;
-        if self.word.load(Ordering::Relaxed) != word {
-            self.word.store(word, Ordering::Release);
-        }
-    }
-}
-
-impl Handles {
-    fn of(&mut self, kind: Kind) -> &mut usize {
-        match kind {
-            Kind::Queue => &mut self.queues,
-            Kind::Sender => &mut self.senders,
-            Kind::Receiver => &mut self.receivers,
-        }
     }
 }

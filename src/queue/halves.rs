@@ -7,7 +7,8 @@ use std::task::{Context, Poll};
 use futures_core::Stream;
 use futures_sink::Sink;
 
-use super::channel::{Channel, Kind};
+use super::channel::Channel;
+use super::handles::Kind;
 use super::stream::{Popper, Pusher};
 use super::{Closed, Pop, PopBatch, PopLatest, Push, TryPopError, TryPushError, WaitClosed};
 

@@ -49,9 +49,12 @@ mod buffer;
 mod channel;
 mod closed;
 mod halves;
+mod handles;
 mod line;
 mod pop;
 mod push;
+mod signs;
+mod state;
 mod stream;
 
 pub use self::closed::WaitClosed;
@@ -65,7 +68,8 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use self::channel::{Channel, Kind};
+use self::channel::Channel;
+use self::handles::Kind;
 
 /// A closable first-in, first-out queue for many producers and many consumers.
 ///

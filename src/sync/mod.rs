@@ -24,4 +24,4 @@ pub use rate_limit::{AcquireRate, InvalidRate, RateLimit};
 pub use throttle::Throttle;
 
 pub(crate) use task_waker::TaskWaker;
-pub(crate) use wait_list::{Key, NeedsClone, WaitList, Wakers, wake, wake_all};
+pub(crate) use wait_list::{Key, NeedsClone, WaitList, Wakers, remember, wake, wake_all};

@@ -161,10 +161,8 @@ impl<D> WaitList<D> {
         self.entries[key.0].links.is_none()
     }
 
-    /// Lets a waiter queue, with `data` in its entry if it is new, to be woken by `waker`.
-    ///
-    /// Cloning a waker runs the executor's code, which must not happen while the lock is held: if
-    /// a clone is needed and not in `spare`, says so, to be called again with one.
+    /// Lets a waiter queue, with `data` in its entry if it is new, to be woken by `waker`. What it
+    /// does with `spare` is said at [`remember`].
     pub(crate) fn queue(
         &mut self,
         place: &mut Option<Key>,
@@ -180,11 +178,7 @@ impl<D> WaitList<D> {
                 return Ok(Queued { old: None });
             }
         };
-        if known.as_ref().is_some_and(|known| known.will_wake(waker)) {
-            return Ok(Queued { old: spare.take() });
-        }
-        let clone = spare.take().ok_or(NeedsClone)?;
-        let old = known.replace(clone);
+        let old = remember(known, waker, spare)?;
         Ok(Queued { old })
     }
 
@@ -255,6 +249,22 @@ impl Drop for Queued {
 
 /// The waker is to be cloned outside the lock first.
 pub(crate) struct NeedsClone;
+
+/// Makes `known` wake what `waker` does. Gives what is to be dropped outside the lock.
+///
+/// Cloning a waker runs the executor's code, which must not happen while the lock is held: if a
+/// clone is needed and not in `spare`, says so, to be called again with one.
+pub(crate) fn remember(
+    known: &mut Option<Waker>,
+    waker: &Waker,
+    spare: &mut Option<Waker>,
+) -> Result<Option<Waker>, NeedsClone> {
+    if known.as_ref().is_some_and(|known| known.will_wake(waker)) {
+        return Ok(spare.take());
+    }
+    let clone = spare.take().ok_or(NeedsClone)?;
+    Ok(known.replace(clone))
+}
 
 /// What is left of a waiter.
 pub(crate) struct Removed<D = ()> {

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 use super::{JoinError, catch_drop, discard, quiet};
 use crate::primitives::Mutex;
 use crate::runtime::{Hook, report_unobserved};
-use crate::sync::NeedsClone;
+use crate::sync::{NeedsClone, remember};
 
 /// Where a task leaves its outcome and where its handle waits for it.
 pub(super) struct Outcome<T> {
@@ -163,20 +163,6 @@ impl<T> Outcome<T> {
             self.report(payload);
         }
     }
-}
-
-/// Has `slot` wake whom `waker` does. Gives what is to be dropped outside the lock; if it needs a
-/// clone, which must not be made under the lock, says so, to be called again with one.
-fn remember(
-    slot: &mut Option<Waker>,
-    waker: &Waker,
-    spare: &mut Option<Waker>,
-) -> Result<Option<Waker>, NeedsClone> {
-    if slot.as_ref().is_some_and(|old| old.will_wake(waker)) {
-        return Ok(spare.take());
-    }
-    let clone = spare.take().ok_or(NeedsClone)?;
-    Ok(slot.replace(clone))
 }
 
 fn wake(waker: Option<Waker>) {

@@ -107,6 +107,18 @@ fn spawn_when_free_waits_for_a_slot_and_ends_with_the_group() {
 }
 
 #[test]
+fn a_task_that_waited_for_its_slot_says_where_it_was_started() {
+    let sim = Sim::new();
+    let group = Group::builder(&sim.runtime()).limit(1).build();
+    let line = line!() + 1;
+    let started = group.spawn_when_free(pending::<()>());
+    sim.block_on(started).unwrap();
+    let tree = group.tree();
+    let at = tree.tasks().next().unwrap().spawned_at;
+    assert_eq!((at.file(), at.line()), (file!(), line));
+}
+
+#[test]
 #[should_panic(expected = "a group with a limit of nought never runs a task")]
 fn a_limit_of_nought_is_refused() {
     let _ = Group::builder(&Sim::new().runtime()).limit(0);

@@ -1,7 +1,9 @@
 //! What stands beside the group: trees, resources, results as they complete.
 
-use std::future::pending;
+use std::future::{Future, Ready, pending};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_lite::StreamExt;
@@ -10,6 +12,7 @@ use untethered::group::{Activity, Group, Life, OnCancel, Resource};
 use untethered::sim::{Sim, explore_orders, yield_now};
 
 use super::{ByHand, Census, Log};
+use crate::support::panic_text;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -206,6 +209,38 @@ fn using_a_resource_closes_it_after_the_body_and_after_a_panic() {
         payload.unwrap_err().downcast_ref::<&str>(),
         Some(&"the body")
     );
+    assert_eq!(census.alive(), 0);
+}
+
+/// Done at once. Panics when it is dropped.
+struct PanicsOnDrop;
+
+impl Future for PanicsOnDrop {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
+    }
+}
+
+impl Drop for PanicsOnDrop {
+    fn drop(&mut self) {
+        panic!("the destructor")
+    }
+}
+
+#[test]
+fn using_a_resource_closes_it_wherever_the_body_panics() {
+    let sim = Sim::new();
+    let census = Census::default();
+    let connection = connect(&sim, &census);
+    let using = connection.using(|_: &Connection| -> Ready<()> { panic!("the call") });
+    assert_eq!(panic_text(|| sim.block_on(using)), "the call");
+    assert_eq!(census.alive(), 0);
+
+    let connection = connect(&sim, &census);
+    let using = connection.using(|_: &Connection| PanicsOnDrop);
+    assert_eq!(panic_text(|| sim.block_on(using)), "the destructor");
     assert_eq!(census.alive(), 0);
 }
 

@@ -35,7 +35,6 @@ impl<E> Clone for Door<E> {
 }
 
 /// What is said about one task.
-#[derive(Clone)]
 pub(super) struct Options {
     pub(super) label: Label,
     pub(super) on_cancel: OnCancel,

@@ -1,5 +1,6 @@
 use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
 
 use super::context::Context;
 use super::door::{Door, Options};
@@ -39,8 +40,8 @@ impl<E: Send + 'static> TaskBuilder<E> {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let (member, isolated) = self.member();
-        self.door.spawn_with(&member, isolated, future, ToHandle)
+        let (door, member, isolated) = self.into_parts();
+        door.spawn_with(&member, isolated, future, ToHandle)
     }
 
     /// Starts `future`, which may fail. As
@@ -51,9 +52,9 @@ impl<E: Send + 'static> TaskBuilder<E> {
         T: Send + 'static,
         X: Into<E> + Send + 'static,
     {
-        let (member, isolated) = self.member();
-        let verdict = self.door.to_group();
-        self.door.spawn_with(&member, isolated, future, verdict)
+        let (door, member, isolated) = self.into_parts();
+        let verdict = door.to_group();
+        door.spawn_with(&member, isolated, future, verdict)
     }
 
     /// Starts the future that `make` makes of the task's [`Context`]. Everything goes to the
@@ -67,9 +68,9 @@ impl<E: Send + 'static> TaskBuilder<E> {
         if !self.door.node.is_open_to(self.door.who) {
             return self.door.refuse(make);
         }
-        let (member, isolated) = self.member();
-        let future = make(Context::new(member.clone(), self.door.failures.clone()));
-        self.door.spawn_with(&member, isolated, future, ToHandle)
+        let (door, member, isolated) = self.into_parts();
+        let future = make(Context::new(member.clone(), door.failures.clone()));
+        door.spawn_with(&member, isolated, future, ToHandle)
     }
 
     /// As [`spawn_with`](Self::spawn_with), for a future that may fail: an `Err` or a panic goes
@@ -84,22 +85,20 @@ impl<E: Send + 'static> TaskBuilder<E> {
         if !self.door.node.is_open_to(self.door.who) {
             return self.door.refuse(make);
         }
-        let (member, isolated) = self.member();
-        let future = make(Context::new(member.clone(), self.door.failures.clone()));
-        let verdict = self.door.to_group();
-        self.door.spawn_with(&member, isolated, future, verdict)
+        let (door, member, isolated) = self.into_parts();
+        let future = make(Context::new(member.clone(), door.failures.clone()));
+        let verdict = door.to_group();
+        door.spawn_with(&member, isolated, future, verdict)
     }
 
-    fn member(&self) -> (std::sync::Arc<Member>, bool) {
+    fn into_parts(self) -> (Door<E>, Arc<Member>, bool) {
         let Options {
             label,
             on_cancel,
             isolated,
-        } = self.options.clone();
-        (
-            Member::new(self.door.node.clone(), label, on_cancel),
-            isolated,
-        )
+        } = self.options;
+        let member = Member::new(self.door.node.clone(), label, on_cancel);
+        (self.door, member, isolated)
     }
 }
 

@@ -1,9 +1,8 @@
 //! What stands beside the group: trees, resources, results as they complete.
 
-use std::future::{Future, Ready, pending};
-use std::pin::Pin;
+use std::future::{Ready, pending, poll_fn};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::Duration;
 
 use futures_lite::StreamExt;
@@ -11,7 +10,7 @@ use untethered::Runtime;
 use untethered::group::{Activity, Group, Life, OnCancel, Resource};
 use untethered::sim::{Sim, explore_orders, yield_now};
 
-use super::{ByHand, Census, Log};
+use super::{ByHand, Census, Log, PanicsOnDrop};
 use crate::support::panic_text;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -212,23 +211,6 @@ fn using_a_resource_closes_it_after_the_body_and_after_a_panic() {
     assert_eq!(census.alive(), 0);
 }
 
-/// Done at once. Panics when it is dropped.
-struct PanicsOnDrop;
-
-impl Future for PanicsOnDrop {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<()> {
-        Poll::Ready(())
-    }
-}
-
-impl Drop for PanicsOnDrop {
-    fn drop(&mut self) {
-        panic!("the destructor")
-    }
-}
-
 #[test]
 fn using_a_resource_closes_it_wherever_the_body_panics() {
     let sim = Sim::new();
@@ -239,7 +221,14 @@ fn using_a_resource_closes_it_wherever_the_body_panics() {
     assert_eq!(census.alive(), 0);
 
     let connection = connect(&sim, &census);
-    let using = connection.using(|_: &Connection| PanicsOnDrop);
+    let bomb = PanicsOnDrop("the destructor");
+    let body = |_: &Connection| {
+        poll_fn(move |_| {
+            let _held = &bomb;
+            Poll::Ready(())
+        })
+    };
+    let using = connection.using(body);
     assert_eq!(panic_text(|| sim.block_on(using)), "the destructor");
     assert_eq!(census.alive(), 0);
 }

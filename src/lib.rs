@@ -57,7 +57,13 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-#[cfg(all(doctest, feature = "http", feature = "memo", feature = "sim"))]
+#[cfg(all(
+    doctest,
+    feature = "http",
+    feature = "memo",
+    feature = "signal",
+    feature = "sim"
+))]
 #[doc = include_str!("../COMPARE.md")]
 struct Compare;
 
@@ -77,7 +83,12 @@ struct FromPython;
     doc,
     any(
         not(doctest),
-        all(feature = "http", feature = "sim", feature = "threads")
+        all(
+            feature = "http",
+            feature = "signal",
+            feature = "sim",
+            feature = "threads"
+        )
     )
 ))]
 pub mod guide;

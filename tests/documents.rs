@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-const DOCUMENTS: [&str; 6] = [
+const DOCUMENTS: [&str; 7] = [
     "README.md",
     "ARCHITECTURE.md",
     "CHANGELOG.md",
     "COMPARE.md",
     "FROM_PYTHON.md",
     "PROMISES.md",
+    "SECURITY.md",
 ];
 
 fn read(name: &str) -> String {

@@ -1,4 +1,4 @@
-//! The one door to runtimes, kept shut everywhere else.
+//! The one door to runtimes, kept shut everywhere else; and the tree as `ARCHITECTURE.md` draws it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -62,4 +62,42 @@ fn the_compiler_can_name_the_feature_of_a_missing_constructor() {
             "something stands in for {name}: give it another name"
         );
     }
+}
+
+/// What `cell` has between backquotes, if it is a path: `scope/`, `src/lib.rs`.
+fn paths(cell: &str) -> impl Iterator<Item = &str> {
+    let code = cell.split('`').skip(1).step_by(2);
+    code.filter(|code| code.ends_with('/') || code.ends_with(".rs") || code.ends_with(".md"))
+}
+
+#[test]
+fn the_tree_is_as_drawn() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap();
+    let (_, tree) = text.split_once("\n## The tree\n").unwrap();
+    let (tree, _) = tree.split_once("\n## ").unwrap();
+    let mut missing = Vec::new();
+    let mut named = 0;
+    for row in tree.lines().filter(|line| line.starts_with('|')) {
+        let cells: Vec<_> = row.split('|').collect();
+        let homes = || paths(cells[1]).map(|path| root.join(path));
+        let folders = homes().filter(|home| home.is_dir());
+        let files: Vec<_> = folders.flat_map(|home| rust_files(&home)).collect();
+        let inside = |path: &str| {
+            let mut ends = files.iter().flat_map(|file| file.ancestors());
+            ends.any(|end| end.ends_with(path))
+        };
+        for path in paths(cells[1]).chain(paths(cells[2])) {
+            named += 1;
+            if !root.join(path).exists() && !inside(path) {
+                missing.push(format!("{path}, in the row of{}", cells[1]));
+            }
+        }
+    }
+    assert!(named > 60, "this test looked at {named} paths only");
+    assert!(
+        missing.is_empty(),
+        "ARCHITECTURE.md names what is not there:\n{}",
+        missing.join("\n")
+    );
 }

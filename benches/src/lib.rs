@@ -39,47 +39,99 @@ impl Variant {
     }
 }
 
-/// What the command line of a bench asks for: `[--rounds N] [--only VARIANT] [WORDS..]`.
+/// What the command line of a bench asks for:
+/// `[--rounds N] [--items N] [--only VARIANT] [WORDS..]`.
 pub struct Asked {
     pub rounds: usize,
+    items: Option<usize>,
     only: Option<String>,
     words: Vec<String>,
+    /// Those that were not wanted.
+    other_rows: Vec<String>,
+    any: bool,
 }
 
 impl Asked {
     pub fn new(rounds: usize) -> Self {
         let mut asked = Self {
             rounds,
+            items: None,
             only: None,
             words: Vec::new(),
+            other_rows: Vec::new(),
+            any: false,
         };
         let mut args = std::env::args().skip(1);
         while let Some(arg) = args.next() {
+            let mut value = || args.next().unwrap_or_else(|| refuse(&arg, "a value"));
             match &*arg {
-                "--rounds" => match args.next().and_then(|text| text.parse().ok()) {
-                    Some(number) if number > 0 => asked.rounds = number,
-                    _ => panic!("--rounds takes a number from 1 on"),
-                },
-                "--only" => asked.only = Some(args.next().expect("--only takes a variant")),
+                "--rounds" => asked.rounds = number(&arg, &value()),
+                "--items" => asked.items = Some(number(&arg, &value())),
+                "--only" => asked.only = Some(value()),
+                _ if arg.starts_with('-') => {
+                    let options = "[--rounds N] [--items N] [--only VARIANT]";
+                    exit(&format!("{arg} is none of {options} [WORDS..]"))
+                }
                 _ => asked.words.push(arg),
             }
         }
         asked
     }
 
-    /// Whether the row of this name has all the words.
-    pub fn wants(&self, row: &str) -> bool {
-        let parts: Vec<_> = row.split(' ').collect();
-        self.words.iter().all(|word| parts.contains(&&**word))
+    /// How many items a run of a row does, unless the row says.
+    pub fn items(&self, usual: usize) -> usize {
+        self.items.unwrap_or(usual)
     }
 
-    /// Measures the row, or for a profiler one variant of it.
+    /// Whether the row of this name has all the words, each an alternative where it has a bar.
+    pub fn wants(&mut self, row: &str) -> bool {
+        let parts: Vec<_> = row.split(' ').collect();
+        let has = |word: &String| word.split('|').any(|word| parts.contains(&word));
+        let wanted = self.words.iter().all(has);
+        self.any |= wanted;
+        if !wanted {
+            self.other_rows.push(row.to_owned());
+        }
+        wanted
+    }
+
+    /// Measures the row, or for a profiler the variant of that name, or those that have it in theirs.
     pub fn measure(&self, mut row: Row) {
         if let Some(only) = &self.only {
-            row.variants.retain(|variant| variant.name == only);
+            let whole = row.variants.iter().any(|variant| variant.name == only);
+            row.variants.retain(|variant| match whole {
+                true => variant.name == only,
+                false => variant.name.contains(&**only),
+            });
         }
-        row.measure(self.rounds);
+        if !row.variants.is_empty() {
+            row.measure(self.rounds);
+        }
     }
+
+    /// Ends the program with an error if no row was wanted.
+    pub fn end(self) {
+        if !self.any {
+            exit(&format!("no row but these: {}", self.other_rows.join("; ")));
+        }
+    }
+}
+
+/// The number from one on that an option was given.
+fn number(option: &str, value: &str) -> usize {
+    match value.parse() {
+        Ok(number) if number > 0 => number,
+        _ => refuse(option, "a number from 1 on"),
+    }
+}
+
+fn refuse(option: &str, wants: &str) -> ! {
+    exit(&format!("{option} takes {wants}"))
+}
+
+fn exit(why: &str) -> ! {
+    eprintln!("{why}");
+    std::process::exit(2)
 }
 
 impl Row {

@@ -11,7 +11,7 @@ use super::order::Order;
 use super::outside::Waited;
 use super::plan::{Plan, Record};
 use super::state::{Next, State, Step};
-use super::tasks::{Name, Started, TaskBody, TaskId};
+use super::tasks::{Started, TaskBody, TaskId};
 use crate::primitives::{Mutex, MutexGuard};
 use crate::runtime::BoxFuture;
 use crate::sync::wake_all;
@@ -226,10 +226,7 @@ impl Shared {
             .tasks
             .iter()
             .map(|(id, entry)| WaitingTask {
-                name: Name {
-                    number: entry.number,
-                    started: entry.started.clone(),
-                },
+                name: entry.name(),
                 polls: entry.polls,
                 is_ready: entry.queued,
                 timers: state.timers.deadlines_of(id),

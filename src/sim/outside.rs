@@ -67,7 +67,8 @@ pub(super) enum Waited {
 }
 
 impl Shared {
-    /// Parks the thread until other threads have made something ready.
+    /// Parks the thread until other threads have made something ready, unless something that was
+    /// put off is: they may wait for that, and time does not move meanwhile.
     pub(super) fn wait_for_outside(&self) -> Waited {
         let mut state = self.lock();
         if state.outside.count == 0 {
@@ -76,7 +77,7 @@ impl Shared {
         let longest = state.settings.outside_limit;
         let give_up = present().checked_add(longest);
         loop {
-            if state.has_ready() || state.outside.count == 0 {
+            if state.has_ready() || state.release() || state.outside.count == 0 {
                 return Waited::Changed;
             }
             let left = give_up.map_or(longest, until);

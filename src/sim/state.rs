@@ -18,7 +18,7 @@ pub(super) struct State {
     pub(super) tasks: Tasks,
     pub(super) ready: Ready<Step>,
     /// What waits for time to move before it is ready.
-    held: Vec<(Step, u64)>,
+    held: Vec<Step>,
     /// The task that is polled at the moment.
     pub(super) current: Option<TaskId>,
     pub(super) settings: Settings,
@@ -40,12 +40,19 @@ pub(super) struct State {
     pub(super) burying: bool,
 }
 
-/// The number of what is no task, for whoever asks whose step it is.
-const NO_TASK: u64 = u64::MAX;
-
 pub(super) enum Step {
     Poll(TaskId),
     Work(Box<dyn FnOnce() + Send>),
+}
+
+impl Step {
+    /// The number of its task, or one that no task has.
+    fn number(&self) -> u64 {
+        match self {
+            Self::Poll(id) => id.number,
+            Self::Work(_) => u64::MAX,
+        }
+    }
 }
 
 /// What comes next.
@@ -102,21 +109,27 @@ impl State {
             return;
         };
         if !mem::replace(&mut entry.queued, true) {
-            self.ready.push(Step::Poll(id), id.number, entry.round);
-            self.outside.notify();
+            let round = entry.round;
+            self.push(Step::Poll(id), round);
         }
     }
 
     pub(super) fn enqueue_work(&mut self, work: Box<dyn FnOnce() + Send>) {
-        self.ready.push(Step::Work(work), NO_TASK, None);
+        self.push(Step::Work(work), None);
+    }
+
+    /// Makes `step` ready, last run in `round`.
+    fn push(&mut self, step: Step, round: Option<u64>) {
+        let number = step.number();
+        self.ready.push(step, number, round);
         self.outside.notify();
     }
 
     /// Makes ready what was put off. Whether there was any.
     pub(super) fn release(&mut self) -> bool {
         let any = !self.held.is_empty();
-        for (step, number) in mem::take(&mut self.held) {
-            self.ready.push(step, number, None);
+        for step in mem::take(&mut self.held) {
+            self.push(step, None);
         }
         any
     }
@@ -124,7 +137,7 @@ impl State {
     /// Takes all that was to be run, to be dropped outside the lock.
     pub(super) fn take_steps(&mut self) -> Vec<Step> {
         let mut steps = self.ready.take();
-        steps.extend(mem::take(&mut self.held).into_iter().map(|(step, _)| step));
+        steps.append(&mut self.held);
         steps
     }
 
@@ -138,7 +151,8 @@ impl State {
                 None => self.ready.pop(),
                 Some(Action::Run(index)) => self.ready.take_at(index),
                 Some(Action::Hold(index)) => {
-                    self.hold(index);
+                    let taken = self.ready.take_at(index);
+                    self.held.extend(taken.map(|(step, _)| step));
                     continue;
                 }
                 Some(Action::Drop(index)) => return Next::Wake(self.droppable.doom(index)),
@@ -231,17 +245,6 @@ impl State {
             plan.note(|| self.describe(action));
             self.plan = Some(plan);
         }
-    }
-
-    fn hold(&mut self, index: usize) {
-        let Some((step, _)) = self.ready.take_at(index) else {
-            return;
-        };
-        let number = match &step {
-            Step::Poll(id) => id.number,
-            Step::Work(_) => NO_TASK,
-        };
-        self.held.push((step, number));
     }
 
     fn describe(&self, action: Action) -> String {

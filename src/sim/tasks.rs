@@ -121,7 +121,7 @@ impl Entry {
     }
 
     /// Who it is.
-    pub(super) fn name(&self) -> impl fmt::Display {
+    pub(super) fn name(&self) -> Name {
         Name {
             number: self.number,
             started: self.started.clone(),

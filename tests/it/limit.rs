@@ -5,41 +5,19 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll};
 
 use untethered::sim::{Order, Sim, drop_at_every_poll, explore_orders, yield_now};
 use untethered::sync::{AcquireOwned, Limit, OwnedPermit};
 
 use crate::polled::Polled;
 use crate::random::Random;
-use crate::support::panic_text;
-use crate::support::seeds;
-
-/// Counts how often it was woken.
-#[derive(Default)]
-struct Count(AtomicUsize);
-
-impl Wake for Count {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::SeqCst);
-    }
-}
-
-impl Count {
-    fn woken(&self) -> usize {
-        self.0.load(Ordering::SeqCst)
-    }
-}
-
-fn counting() -> (Arc<Count>, Waker) {
-    let count = Arc::new(Count::default());
-    (count.clone(), count.into())
-}
+use crate::support::{Wakes, panic_text, seeds};
 
 #[test]
 fn a_free_slot_is_given_at_once() {
     let limit = Limit::new(1);
-    let (_, waker) = counting();
+    let (_, waker) = Wakes::new();
     let mut cx = Context::from_waker(&waker);
     let first = pin!(limit.acquire()).poll(&mut cx);
     assert!(first.is_ready());
@@ -55,8 +33,8 @@ fn a_free_slot_is_given_at_once() {
 fn waiters_are_served_in_the_order_they_came() {
     let limit = Limit::new(1);
     let held = limit.try_acquire();
-    let (a_count, a_waker) = counting();
-    let (b_count, b_waker) = counting();
+    let (a_count, a_waker) = Wakes::new();
+    let (b_count, b_waker) = Wakes::new();
     let mut a = pin!(limit.acquire());
     let mut b = pin!(limit.acquire());
     assert!(
@@ -70,7 +48,7 @@ fn waiters_are_served_in_the_order_they_came() {
             .is_pending()
     );
     drop(held);
-    assert_eq!((a_count.woken(), b_count.woken()), (1, 0));
+    assert_eq!((a_count.count(), b_count.count()), (1, 0));
     // The slot is a's, though a has not run yet.
     assert!(limit.try_acquire().is_none());
     assert_eq!(limit.available(), 0);
@@ -83,7 +61,7 @@ fn waiters_are_served_in_the_order_they_came() {
         panic!("a was served");
     };
     drop(permit);
-    assert_eq!((a_count.woken(), b_count.woken()), (1, 1));
+    assert_eq!((a_count.count(), b_count.count()), (1, 1));
     assert!(
         b.as_mut()
             .poll(&mut Context::from_waker(&b_waker))
@@ -96,7 +74,7 @@ fn waiters_are_served_in_the_order_they_came() {
 fn nobody_passes_a_waiter_even_when_the_slot_of_a_dropped_one_returns() {
     let limit = Limit::new(1);
     let held = limit.try_acquire();
-    let (count, waker) = counting();
+    let (count, waker) = Wakes::new();
     let mut cx = Context::from_waker(&waker);
     let mut woken = Box::pin(limit.acquire());
     let mut next = pin!(limit.acquire());
@@ -104,7 +82,7 @@ fn nobody_passes_a_waiter_even_when_the_slot_of_a_dropped_one_returns() {
     assert!(next.as_mut().poll(&mut cx).is_pending());
     drop(held);
     drop(woken);
-    assert_eq!(count.woken(), 2);
+    assert_eq!(count.count(), 2);
     assert!(limit.try_acquire().is_none());
     assert!(next.as_mut().poll(&mut cx).is_ready());
 }
@@ -142,7 +120,7 @@ fn a_waiter_dropped_from_the_middle_of_the_queue_leaves_the_others_in_order() {
 #[test]
 fn more_slots_serve_waiters_at_once_and_fewer_wait_for_permits_to_return() {
     let limit = Limit::new(1);
-    let (count, waker) = counting();
+    let (count, waker) = Wakes::new();
     let mut cx = Context::from_waker(&waker);
     let first = limit.try_acquire().unwrap();
     let mut waits: Vec<_> = (0..3).map(|_| Box::pin(limit.acquire())).collect();
@@ -150,7 +128,7 @@ fn more_slots_serve_waiters_at_once_and_fewer_wait_for_permits_to_return() {
         assert!(wait.as_mut().poll(&mut cx).is_pending());
     }
     limit.set_total(3);
-    assert_eq!(count.woken(), 2);
+    assert_eq!(count.count(), 2);
     let mut permits: Vec<_> = waits
         .iter_mut()
         .filter_map(|wait| match wait.as_mut().poll(&mut cx) {
@@ -164,12 +142,12 @@ fn more_slots_serve_waiters_at_once_and_fewer_wait_for_permits_to_return() {
     drop(first);
     permits.pop();
     assert_eq!(
-        count.woken(),
+        count.count(),
         2,
         "three were out of one: two had to return first"
     );
     permits.pop();
-    assert_eq!(count.woken(), 3);
+    assert_eq!(count.count(), 3);
     assert!(waits[2].as_mut().poll(&mut cx).is_ready());
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use untethered::group::Group;
 use untethered::sim::{Explored, Faults, Order, Schedule, Sim, explore, yield_now};
+use untethered::sync::Event;
 use untethered::time::timeout;
 
 use crate::support::{Log, panic_text};
@@ -322,6 +323,37 @@ fn what_is_put_off_runs_even_if_time_does_not_move() {
         assert_eq!((done.load(SeqCst), sim.elapsed()), (2, 2 * SECOND));
     };
     explore(by_hand).exhaustive(2).faults(faults).run();
+}
+
+// D3
+#[test]
+fn what_is_put_off_runs_while_another_thread_waits_for_it() {
+    let scenario = |sim: &Sim| {
+        let rt = sim.runtime();
+        let timer = rt.spawn(rt.sleep(SECOND));
+        let (tell, told) = std::sync::mpsc::channel();
+        let task = rt.spawn(async move { tell.send(()).unwrap() });
+        let event = Arc::new(Event::new());
+        let (work, setter) = (sim.outside_work(), event.clone());
+        let thread = std::thread::spawn(move || {
+            told.recv().unwrap();
+            setter.set();
+            drop(work);
+        });
+        sim.block_on(async {
+            event.wait().await;
+            task.await.unwrap();
+            timer.await.unwrap();
+        });
+        thread.join().unwrap();
+    };
+    let faults = Faults::none().delayed_wakes();
+    let explored = explore(scenario)
+        .exhaustive(1)
+        .seeds(0)
+        .faults(faults)
+        .run();
+    assert!(explored.schedules() > 5, "{explored}");
 }
 
 // D3

@@ -16,7 +16,8 @@ use untethered::sim::{Order, Sim, drop_at_every_poll, explore_orders, yield_now}
 use untethered::stream::{ConcurrentError, from_stream, try_from_iter, try_from_stream};
 use untethered::{Runtime, concurrent, try_concurrent};
 
-use crate::support::{Drops, PanicsTwice, Payload, Wakes, panic_text};
+use crate::random::Random;
+use crate::support::{Drops, OnDrop, PanicsTwice, Payload, Running, Wakes, panic_text};
 
 /// A future that is done when told, and says when it is polled and dropped.
 struct Gate<T> {
@@ -81,48 +82,6 @@ impl<T> Drop for Gate<T> {
 
 fn gates<T>(n: usize) -> (Vec<Gate<T>>, Vec<Rc<GateState<T>>>) {
     (0..n).map(|_| Gate::new()).unzip()
-}
-
-/// How many of something run, and have run at most.
-#[derive(Clone, Default)]
-struct Running(Rc<(Cell<usize>, Cell<usize>)>);
-
-impl Running {
-    fn start(&self) -> Stop {
-        let (now, most) = &*self.0;
-        now.set(now.get() + 1);
-        most.set(most.get().max(now.get()));
-        Stop(self.clone())
-    }
-
-    fn now(&self) -> usize {
-        self.0.0.get()
-    }
-
-    fn most(&self) -> usize {
-        self.0.1.get()
-    }
-}
-
-struct Stop(Running);
-
-impl Drop for Stop {
-    fn drop(&mut self) {
-        let now = &self.0.0.0;
-        now.set(now.get() - 1);
-    }
-}
-
-/// Numbers that look random.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % n
-    }
 }
 
 fn millis(n: u64) -> Duration {
@@ -195,13 +154,15 @@ fn outputs_come_as_they_finish_or_in_input_order() {
 fn the_limit_is_never_passed_and_always_used() {
     for seed in 1..60 {
         explore_orders(3, |sim| {
-            let mut random = Random(seed);
-            let limit = 1 + random.below(70) as usize;
-            let n = random.below(200) as usize;
+            let mut random = Random::new(seed);
+            let limit = 1 + random.below(70);
+            let n = random.below(200);
             let ordered = random.below(2) == 0;
             let running = Running::default();
             let rt = sim.runtime();
-            let kinds: Vec<_> = (0..n).map(|_| (random.below(4), random.below(9))).collect();
+            let kinds: Vec<_> = (0..n)
+                .map(|_| (random.below(4), random.below(9) as u64))
+                .collect();
             let jobs = kinds.into_iter().enumerate().map(|(index, (kind, ms))| {
                 let (running, rt) = (running.clone(), rt.clone());
                 async move {
@@ -783,7 +744,7 @@ fn a_panic_of_the_source_drops_what_runs() {
 }
 
 /// Panics when it is dropped.
-struct Bomb(Stop);
+struct Bomb(OnDrop);
 
 impl Drop for Bomb {
     fn drop(&mut self) {

@@ -13,7 +13,7 @@ use untethered::sim::{Order, Sim, drop_at_every_poll, explore_orders, yield_now}
 use untethered::stream::{ConcurrentError, from_stream, try_from_iter};
 use untethered::{CancellationToken, Runtime, concurrent, try_concurrent};
 
-use crate::support::{Drops, PanicsTwice, Payload, Wakes, panic_text};
+use crate::support::{Drops, PanicsTwice, Payload, Running, Wakes, panic_text};
 
 /// The simulation, as if it had so many threads.
 struct Wide(Runtime, usize);
@@ -41,34 +41,6 @@ impl Sleeper for Wide {
 fn wide(sim: &Sim, threads: usize) -> Runtime {
     let rt = sim.runtime();
     Runtime::new(Wide(rt.clone(), threads), Wide(rt, threads))
-}
-
-/// How many run, and have run at most.
-#[derive(Clone, Default)]
-struct Running(Arc<[AtomicUsize; 2]>);
-
-impl Running {
-    fn start(&self) -> Stop {
-        let now = self.0[0].fetch_add(1, SeqCst) + 1;
-        self.0[1].fetch_max(now, SeqCst);
-        Stop(self.clone())
-    }
-
-    fn now(&self) -> usize {
-        self.0[0].load(SeqCst)
-    }
-
-    fn most(&self) -> usize {
-        self.0[1].load(SeqCst)
-    }
-}
-
-struct Stop(Running);
-
-impl Drop for Stop {
-    fn drop(&mut self) {
-        self.0.0[0].fetch_sub(1, SeqCst);
-    }
 }
 
 fn millis(n: u64) -> Duration {

@@ -85,6 +85,30 @@ impl Drops {
     }
 }
 
+/// How many of something run, and have run at most.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Running(Arc<[AtomicUsize; 2]>);
+
+impl Running {
+    /// Counts one until the value is dropped.
+    pub(crate) fn start(&self) -> OnDrop {
+        let now = self.0[0].fetch_add(1, SeqCst) + 1;
+        self.0[1].fetch_max(now, SeqCst);
+        let counts = self.0.clone();
+        OnDrop::new(move || {
+            counts[0].fetch_sub(1, SeqCst);
+        })
+    }
+
+    pub(crate) fn now(&self) -> usize {
+        self.0[0].load(SeqCst)
+    }
+
+    pub(crate) fn most(&self) -> usize {
+        self.0[1].load(SeqCst)
+    }
+}
+
 /// So many seeds, times `UNTETHERED_SEEDS` where more time is to be spent.
 pub(crate) fn seeds(usual: u64) -> std::ops::Range<u64> {
     let times = std::env::var("UNTETHERED_SEEDS").map_or(1, |times| {

@@ -11,6 +11,7 @@ use untethered::sim::{Order, Sim, drop_at_every_poll, explore_orders, yield_now}
 use untethered::task::AbortHandle;
 use untethered::{Runtime, Task};
 
+use crate::random::Random;
 use crate::support::{Drops, Log, OnDrop, Wakes};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -440,9 +441,9 @@ fn whatever_is_done_to_tasks_each_ends_once() {
         sim.spurious_wakes(seed % 2 == 0);
         let told = Log::default();
         let rt = telling(&sim, &told);
-        let random = Random::new(seed);
+        let mut random = Random::new(seed);
         let drops = Drops::default();
-        let mut held: Vec<Task<u64>> = Vec::new();
+        let mut held: Vec<Task<usize>> = Vec::new();
         for _ in 0..12 {
             match random.below(7) {
                 0..=2 => {
@@ -489,33 +490,6 @@ fn whatever_is_done_to_tasks_each_ends_once() {
         assert_eq!(drops.count(), drops.made(), "seed {seed}");
     }
     assert!(ends.iter().all(|count| *count > 30), "{ends:?}");
-}
-
-/// Random numbers, the same each time.
-struct Random(std::cell::Cell<u64>);
-
-impl Random {
-    fn new(seed: u64) -> Self {
-        Self(std::cell::Cell::new(seed * 2 + 1))
-    }
-
-    fn below(&self, bound: u64) -> u64 {
-        let next = self
-            .0
-            .get()
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1);
-        self.0.set(next);
-        (next >> 33) % bound
-    }
-
-    fn take_from<T>(&self, items: &mut Vec<T>) -> Option<T> {
-        if items.is_empty() {
-            return None;
-        }
-        let index = self.below(items.len() as u64);
-        Some(items.swap_remove(index as usize))
-    }
 }
 
 #[test]

@@ -24,24 +24,25 @@ const LIMIT: usize = 50;
 const BODY: &[u8] = &[b'x'; 1024];
 
 fn main() {
-    let asked = Asked::new(31);
+    let mut asked = Asked::new(31);
     let rt = runtime::threads(1);
-    row(&asked, &rt, "ready", || {
+    row(&mut asked, &rt, "ready", || {
         client_fn(async |_: Request<Body>| answer())
     });
-    row(&asked, &rt, "yield", || {
+    row(&mut asked, &rt, "yield", || {
         client_fn(async |_: Request<Body>| {
             yield_now().await;
             answer()
         })
     });
+    asked.end();
 }
 
 fn answer() -> Result<Response<Body>, HttpError> {
     Ok(Response::new(Body::from(BODY)))
 }
 
-fn row<C: Client + 'static>(asked: &Asked, rt: &Runtime, name: &str, client: fn() -> C) {
+fn row<C: Client + 'static>(asked: &mut Asked, rt: &Runtime, name: &str, client: fn() -> C) {
     if !asked.wants(name) {
         return;
     }

@@ -31,12 +31,13 @@ use untethered_benches::{Asked, Counting, Row, Variant};
 static ALLOCATOR: Counting = Counting;
 
 fn main() {
-    let asked = Asked::new(31);
+    let mut asked = Asked::new(31);
     for (name, make) in rows() {
         if asked.wants(name) {
             asked.measure(make(name));
         }
     }
+    asked.end();
 }
 
 type Make = fn(&'static str) -> Row;

@@ -46,7 +46,7 @@ impl Host {
 type Work = fn(&Tokio, Host) -> Vec<Duration>;
 
 fn main() {
-    let asked = Asked::new(11);
+    let mut asked = Asked::new(11);
     let all = [Host::Group, Host::Isolated, Host::Tokio];
     let rows: [(&str, usize, Work, &[Host]); 4] = [
         ("blocked 2", 2, blocked, &all),
@@ -59,6 +59,7 @@ fn main() {
             measure(name, workers, work, hosts, asked.rounds);
         }
     }
+    asked.end();
 }
 
 /// One round to warm up, then as many that count, each with all hosts in turning order.

@@ -1,19 +1,18 @@
 //! The memo beside moka's future cache.
 //!
 //! ```text
-//! cargo run --release --bin memo -- [--rounds N] [WORDS..]
+//! cargo run --release --bin memo -- [--rounds N] [--items N] [--only VARIANT] [WORDS..]
 //! ```
 //!
 //! Runs the rows whose name has all the words. An item is one call that asks for a value.
 
 use std::future::ready;
-use std::process::exit;
 use std::sync::Arc;
 
 use futures::future::join_all;
 use futures_lite::future::{block_on, yield_now};
 use untethered::memo::Memo;
-use untethered_benches::{Counting, Row, Variant};
+use untethered_benches::{Asked, Counting, Row, Variant};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -24,40 +23,23 @@ const CAPACITY: usize = 1_000;
 const FLIGHT: usize = 100;
 
 fn main() {
-    let mut rounds = 31;
-    let mut words = Vec::new();
-    let mut args = std::env::args().skip(1);
-    while let Some(arg) = args.next() {
-        match &*arg {
-            "--rounds" => match args.next().and_then(|text| text.parse().ok()) {
-                Some(number) if number > 0 => rounds = number,
-                _ => {
-                    eprintln!("{arg} takes a number from 1 on");
-                    exit(2)
-                }
-            },
-            _ if arg.starts_with('-') => {
-                eprintln!("usage: memo [--rounds N] [WORDS..]");
-                exit(2)
-            }
-            _ => words.push(arg),
-        }
-    }
-    for (name, variants) in [
-        ("hit", hits()),
-        ("hit threads", hits_of_threads()),
-        ("miss, evict", evictions()),
-        ("flight", flights()),
-    ] {
-        if words.iter().all(|word| name.contains(&**word)) {
-            let mut row = Row {
+    let mut asked = Asked::new(31);
+    let rows: [(&str, fn() -> Vec<Variant>); 4] = [
+        ("hit", hits),
+        ("hit threads", hits_of_threads),
+        ("miss evict", evictions),
+        ("flight", flights),
+    ];
+    for (name, variants) in rows {
+        if asked.wants(name) {
+            asked.measure(Row {
                 name: name.to_owned(),
-                items: 100_000,
-                variants,
-            };
-            row.measure(rounds);
+                items: asked.items(100_000),
+                variants: variants(),
+            });
         }
     }
+    asked.end();
 }
 
 /// All keys are inside, asked for in a fixed order that jumps.

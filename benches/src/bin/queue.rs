@@ -1,7 +1,7 @@
 //! The queue beside the channels people use today.
 //!
 //! ```text
-//! cargo run --release --bin queue -- [--rounds N] [--items N] [WORDS..]
+//! cargo run --release --bin queue -- [--rounds N] [--items N] [--only VARIANT] [WORDS..]
 //! ```
 //!
 //! Runs the rows whose name has all the words, each an alternative where it has a bar:
@@ -11,14 +11,13 @@
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::process::exit;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use futures_lite::future::zip;
-use untethered_benches::{Counting, Row, Variant};
+use untethered_benches::{Asked, Counting, Row, Variant};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -40,36 +39,10 @@ macro_rules! variants {
     };
 }
 fn main() {
-    let mut rounds = 31;
-    let mut items = None;
-    let mut words = Vec::new();
-    let mut args = std::env::args().skip(1);
-    while let Some(arg) = args.next() {
-        let mut number = || match args.next().and_then(|text| text.parse().ok()) {
-            Some(number) if number > 0 => number,
-            _ => {
-                eprintln!("{arg} takes a number from 1 on");
-                exit(2)
-            }
-        };
-        match &*arg {
-            "--rounds" => rounds = number(),
-            "--items" => items = Some(number()),
-            _ if arg.starts_with('-') => {
-                eprintln!("usage: queue [--rounds N] [--items N] [WORDS..]");
-                exit(2)
-            }
-            _ => words.push(arg),
-        }
-    }
-    let mut rows = Rows {
-        rounds,
-        items,
-        words,
-        measured: 0,
-    };
+    let mut asked = Asked::new(31);
     for capacity in [Some(1), Some(128), None] {
-        rows.row(
+        row(
+            &mut asked,
             &format!("task spsc {}", text(capacity)),
             variants!(in_task(capacity)),
         );
@@ -84,10 +57,11 @@ fn main() {
                     consumers,
                     capacity,
                 };
-                rows.row(&name, variants!(transfer(host, shape)));
+                row(&mut asked, &name, variants!(transfer(host, shape)));
             }
         }
-        rows.row(
+        row(
+            &mut asked,
             &format!("{} ping-pong", host.name()),
             variants!(ping_pong(host)),
         );
@@ -98,50 +72,35 @@ fn main() {
             let mut variants = variants!(longest_poll(host, capacity));
             variants.extend(longest_poll::<Yielding>(host.clone(), capacity));
             variants.extend(longest_poll::<Waking>(host.clone(), capacity));
-            rows.row(
+            row(
+                &mut asked,
                 &format!("{} longest-poll {capacity}", host.name()),
                 variants,
             );
         }
     }
-    if rows.measured == 0 {
-        eprintln!("no row has all of these words");
-        exit(2);
-    }
+    asked.end();
 }
 
 fn text(capacity: Option<usize>) -> String {
     capacity.map_or("unbounded".into(), |capacity| capacity.to_string())
 }
 
-struct Rows {
-    rounds: usize,
-    items: Option<usize>,
-    words: Vec<String>,
-    measured: usize,
-}
-
-impl Rows {
-    fn row(&mut self, name: &str, variants: Vec<Variant>) {
-        let parts: Vec<_> = name.split(' ').collect();
-        let wanted = |word: &String| word.split('|').any(|word| parts.contains(&word));
-        if !self.words.iter().all(wanted) {
-            return;
-        }
-        self.measured += 1;
-        let items = match parts[1] {
-            // One run is one item.
-            "longest-poll" => 1,
-            "ping-pong" => 20_000,
-            _ => self.items.unwrap_or(100_000),
-        };
-        let mut row = Row {
-            name: name.to_owned(),
-            items,
-            variants,
-        };
-        row.measure(self.rounds);
+fn row(asked: &mut Asked, name: &str, variants: Vec<Variant>) {
+    if !asked.wants(name) {
+        return;
     }
+    let items = match name.split(' ').nth(1) {
+        // One run is one item.
+        Some("longest-poll") => 1,
+        Some("ping-pong") => 20_000,
+        _ => asked.items(100_000),
+    };
+    asked.measure(Row {
+        name: name.to_owned(),
+        items,
+        variants,
+    });
 }
 
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;

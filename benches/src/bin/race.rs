@@ -12,7 +12,6 @@ use std::cell::RefCell;
 use std::future::Future;
 use std::hint::black_box;
 use std::pin::{Pin, pin};
-use std::process::exit;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
@@ -21,7 +20,7 @@ use futures::{StreamExt, select_biased};
 use futures_buffered::FuturesUnorderedBounded;
 use futures_concurrency::future::Race;
 use untethered::combine::race;
-use untethered_benches::{Counting, Row, Variant};
+use untethered_benches::{Asked, Counting, Row, Variant};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -73,28 +72,7 @@ macro_rules! arrays {
 }
 
 fn main() {
-    let mut rounds = 31;
-    let mut only = String::new();
-    let mut words = Vec::new();
-    let mut args = std::env::args().skip(1);
-    while let Some(arg) = args.next() {
-        match &*arg {
-            "--rounds" => match args.next().and_then(|text| text.parse().ok()) {
-                Some(number) if number > 0 => rounds = number,
-                _ => {
-                    eprintln!("--rounds takes a number from 1 on");
-                    exit(2)
-                }
-            },
-            "--only" => only = args.next().unwrap_or_default(),
-            _ if arg.starts_with('-') => {
-                eprintln!("usage: race [--rounds N] [--only VARIANT] [WORDS..]");
-                exit(2)
-            }
-            _ => words.push(arg),
-        }
-    }
-    let mut measured = 0;
+    let mut asked = Asked::new(31);
     for (of, len) in [
         ("tuple", 2),
         ("array", 2),
@@ -111,41 +89,29 @@ fn main() {
             Workload::All,
         ] {
             let name = format!("{of} {workload:?} {len}").to_lowercase();
-            let parts: Vec<_> = name.split(' ').collect();
-            let has = |word: &String| word.split('|').any(|word| parts.contains(&word));
-            if !words.iter().all(has) {
+            if !asked.wants(&name) {
                 continue;
             }
-            let mut variants = match (of, len) {
+            let variants = match (of, len) {
                 ("tuple", _) => tuples(workload),
                 ("array", 2) => arrays!(workload, 2),
                 ("array", 16) => arrays!(workload, 16),
                 ("array", _) => arrays!(workload, 32),
                 _ => vectors(workload, len),
             };
-            variants.retain(|variant| variant.name.contains(&only));
             let items = match workload {
                 Workload::Late | Workload::Ready => (800_000 / len).max(1000),
                 _ if len == 1000 => 20_000,
                 _ => 200_000,
             };
-            measured += variants.len();
-            if !variants.is_empty() {
-                let mut row = Row {
-                    name,
-                    items,
-                    variants,
-                };
-                row.measure(rounds);
-            }
+            asked.measure(Row {
+                name,
+                items,
+                variants,
+            });
         }
     }
-    if measured == 0 {
-        eprintln!(
-            "no such row: take words of tuple, array, vec; late, ready, woken, all; 2, 16, 32, 1000"
-        );
-        exit(2);
-    }
+    asked.end();
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -1,7 +1,7 @@
 //! Limited streams beside their peers.
 //!
 //! ```text
-//! cargo run --release --bin streams -- [--rounds N] [--items N] [WORDS..]
+//! cargo run --release --bin streams -- [--rounds N] [--items N] [--only VARIANT] [WORDS..]
 //! ```
 //!
 //! Runs the rows whose name has all the words, each an alternative where it has a bar:
@@ -11,7 +11,6 @@ use std::future::Future;
 use std::hint::black_box;
 use std::num::NonZeroUsize;
 use std::pin::Pin;
-use std::process::exit;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -24,35 +23,13 @@ use tokio::runtime::{Builder, Runtime as Tokio};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use untethered::concurrent;
-use untethered_benches::{Counting, Row, Variant};
+use untethered_benches::{Asked, Counting, Row, Variant};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
 fn main() {
-    let mut rounds = 31;
-    let mut items = None;
-    let mut words = Vec::new();
-    let mut args = std::env::args().skip(1);
-    while let Some(arg) = args.next() {
-        let mut number = || match args.next().and_then(|text| text.parse().ok()) {
-            Some(number) if number > 0 => number,
-            _ => {
-                eprintln!("{arg} takes a number from 1 on");
-                exit(2)
-            }
-        };
-        match &*arg {
-            "--rounds" => rounds = number(),
-            "--items" => items = Some(number()),
-            _ if arg.starts_with('-') => {
-                eprintln!("usage: streams [--rounds N] [--items N] [WORDS..]");
-                exit(2)
-            }
-            _ => words.push(arg),
-        }
-    }
-    let mut measured = 0;
+    let mut asked = Asked::new(31);
     for limit in [64, 4096] {
         for work in [Work::Ready, Work::Yield, Work::Sleep] {
             for host in [Host::BlockOn, Host::Tokio, Host::Workers] {
@@ -61,35 +38,26 @@ fn main() {
                     continue;
                 }
                 let name = format!("{work:?} {limit} {host:?}").to_lowercase();
-                let parts: Vec<_> = name.split(' ').collect();
-                let wanted = |word: &String| word.split('|').any(|word| parts.contains(&word));
-                if !words.iter().all(wanted) {
+                if !asked.wants(&name) {
                     continue;
                 }
-                measured += 1;
-                let items = items.unwrap_or(match (work, host) {
+                let items = asked.items(match (work, host) {
                     // 32 times a millisecond, whatever the limit.
                     (Work::Sleep, _) => 32 * limit,
                     _ => 50_000,
                 });
-                let mut row = Row {
+                asked.measure(Row {
                     name,
                     items,
                     variants: match host {
                         Host::Workers => spawned(work, limit),
                         host => in_task(work, limit, host),
                     },
-                };
-                row.measure(rounds);
+                });
             }
         }
     }
-    if measured == 0 {
-        eprintln!(
-            "no such row: take words of ready, yield, sleep; 64, 4096; blockon, tokio, workers"
-        );
-        exit(2);
-    }
+    asked.end();
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]

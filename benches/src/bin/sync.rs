@@ -1,7 +1,7 @@
 //! Events, tokens and rate limits beside their peers.
 //!
 //! ```text
-//! cargo run --release --bin sync -- [--rounds N] [WORDS..]
+//! cargo run --release --bin sync -- [--rounds N] [--items N] [--only VARIANT] [WORDS..]
 //! ```
 //!
 //! Runs the rows whose name has all the words. An item is one waiter, or one start.
@@ -9,7 +9,6 @@
 use std::future::Future;
 use std::num::NonZeroU32;
 use std::pin::Pin;
-use std::process::exit;
 use std::sync::Arc;
 use std::task::{Context, Wake, Waker};
 use std::time::{Duration, Instant};
@@ -19,47 +18,30 @@ use governor::{Quota, RateLimiter};
 use tokio::sync::Notify;
 use untethered::CancellationToken;
 use untethered::sync::{Event, RateLimit};
-use untethered_benches::{Counting, Row, Variant};
+use untethered_benches::{Asked, Counting, Row, Variant};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
 fn main() {
-    let mut rounds = 31;
-    let mut words = Vec::new();
-    let mut args = std::env::args().skip(1);
-    while let Some(arg) = args.next() {
-        match &*arg {
-            "--rounds" => match args.next().and_then(|text| text.parse().ok()) {
-                Some(number) if number > 0 => rounds = number,
-                _ => {
-                    eprintln!("{arg} takes a number from 1 on");
-                    exit(2)
-                }
-            },
-            _ if arg.starts_with('-') => {
-                eprintln!("usage: sync [--rounds N] [WORDS..]");
-                exit(2)
-            }
-            _ => words.push(arg),
-        }
-    }
-    for (name, variants) in [
-        ("register", waits(Part::Register)),
-        ("wake", waits(Part::Wake)),
-        ("wake-alone", waits(Part::WakeAlone)),
-        ("drop", waits(Part::Drop)),
-        ("rate", rates()),
-    ] {
-        if words.iter().all(|word| word == name) {
-            let mut row = Row {
+    let mut asked = Asked::new(31);
+    let rows: [(&str, fn() -> Vec<Variant>); 5] = [
+        ("register", || waits(Part::Register)),
+        ("wake", || waits(Part::Wake)),
+        ("wake-alone", || waits(Part::WakeAlone)),
+        ("drop", || waits(Part::Drop)),
+        ("rate", rates),
+    ];
+    for (name, variants) in rows {
+        if asked.wants(name) {
+            asked.measure(Row {
                 name: name.to_owned(),
-                items: 100_000,
-                variants,
-            };
-            row.measure(rounds);
+                items: asked.items(100_000),
+                variants: variants(),
+            });
         }
     }
+    asked.end();
 }
 
 /// What of the life of many waiters is timed.

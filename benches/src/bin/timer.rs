@@ -13,7 +13,6 @@
 
 use std::future::Future;
 use std::pin::{Pin, pin};
-use std::process::exit;
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
@@ -22,7 +21,7 @@ use rustix::time::{ClockId, clock_gettime};
 use untethered::combine::gather;
 use untethered::time::{Timer, interval};
 use untethered::{Queue, Runtime, runtime};
-use untethered_benches::{Counting, allocations, interval as between, median};
+use untethered_benches::{Asked, Counting, allocations, interval as between, median};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -33,43 +32,15 @@ const TICKS: usize = 300;
 const PERIOD: Duration = Duration::from_millis(1);
 
 fn main() {
-    let mut rounds = 11;
-    let mut words = Vec::new();
-    let mut args = std::env::args().skip(1);
-    while let Some(arg) = args.next() {
-        match &*arg {
-            "--rounds" => match args.next().and_then(|text| text.parse().ok()) {
-                Some(number) if number > 0 => rounds = number,
-                _ => {
-                    eprintln!("--rounds takes a number from 1 on");
-                    exit(2)
-                }
-            },
-            _ if arg.starts_with('-') => {
-                eprintln!("usage: timer [--rounds N] [WORDS..]");
-                exit(2)
-            }
-            _ => words.push(arg),
-        }
-    }
-    let mut measured = 0;
+    let mut asked = Asked::new(11);
     for workload in ["sleeps", "drops", "ticks", "calls"] {
         for host in ["tokio", "smol", "async-std", "threads"] {
-            let wanted =
-                |word: &String| word.split('|').any(|word| word == workload || word == host);
-            if words.iter().all(wanted) {
-                measured += 1;
-                measure(workload, host, rounds);
+            if asked.wants(&format!("{workload} {host}")) {
+                measure(workload, host, asked.rounds);
             }
         }
     }
-    if measured == 0 {
-        eprintln!(
-            "no such row: take words of sleeps, drops, ticks, calls; tokio, smol, async-std, \
-             threads"
-        );
-        exit(2);
-    }
+    asked.end();
 }
 
 /// What one run took: CPU time in nanoseconds, or allocations.

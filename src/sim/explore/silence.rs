@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::panic::{self, PanicHookInfo};
 use std::sync::OnceLock;
 
-use crate::task::catch;
+use crate::task::{catch, panic_message};
 
 /// How many places of panics are kept of a run.
 const MOST_KEPT: usize = 4;
@@ -60,11 +60,7 @@ fn keep(info: &PanicHookInfo<'_>) -> bool {
 }
 
 fn describe(info: &PanicHookInfo<'_>) -> String {
-    let payload = info.payload();
-    let message = payload
-        .downcast_ref::<&'static str>()
-        .copied()
-        .or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    let message = panic_message(info.payload());
     let first = message.and_then(|message| message.lines().next());
     match info.location() {
         Some(place) => format!("panicked at {place}: {}", first.unwrap_or("no message")),

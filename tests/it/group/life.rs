@@ -6,7 +6,8 @@ use std::time::Duration;
 use untethered::group::{Group, OnCancel};
 use untethered::sim::{Order, Sim, drop_at_every_poll, explore_orders, yield_now};
 
-use super::{Census, Log, PanicsOnDrop, counting, listening};
+use super::{Census, Log, PanicsOnDrop, listening};
+use crate::support::Wakes;
 
 #[test]
 fn a_handle_gives_the_output() {
@@ -231,7 +232,7 @@ fn closing_and_closed_take_any_number_of_waiters_that_may_be_dropped() {
     let group = Group::builder(&sim.runtime()).build();
     group.spawn(pending::<()>());
     sim.run_until_idle();
-    let (count, waker) = counting();
+    let (count, waker) = Wakes::new();
     let mut cx = Context::from_waker(&waker);
     let mut closing: Vec<_> = (0..3).map(|_| Box::pin(group.closing())).collect();
     let mut closed: Vec<_> = (0..3).map(|_| Box::pin(group.closed())).collect();
@@ -244,12 +245,12 @@ fn closing_and_closed_take_any_number_of_waiters_that_may_be_dropped() {
     closing.pop();
     closed.pop();
     group.cancel("now");
-    assert_eq!(count.woken(), 2, "those that wait for closing");
+    assert_eq!(count.count(), 2, "those that wait for closing");
     for wait in &mut closing {
         assert!(wait.as_mut().poll(&mut cx).is_ready());
     }
     sim.run_until_idle();
-    assert_eq!(count.woken(), 4);
+    assert_eq!(count.count(), 4);
     for wait in &mut closed {
         assert_eq!(wait.as_mut().poll(&mut cx), Poll::Ready(Ok(())));
     }

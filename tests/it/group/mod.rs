@@ -17,7 +17,7 @@ use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use untethered::runtime::{BoxFuture, Sleeper, Spawner};
@@ -70,27 +70,6 @@ impl Future for Forever {
         self.0.fetch_add(1, Ordering::SeqCst);
         Poll::Pending
     }
-}
-
-/// Counts how often it was woken.
-#[derive(Default)]
-pub(super) struct Count(AtomicUsize);
-
-impl Wake for Count {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::SeqCst);
-    }
-}
-
-impl Count {
-    pub(super) fn woken(&self) -> usize {
-        self.0.load(Ordering::SeqCst)
-    }
-}
-
-pub(super) fn counting() -> (Arc<Count>, Waker) {
-    let count = Arc::new(Count::default());
-    (count.clone(), count.into())
 }
 
 /// Panics when dropped, unless something else panics already.

@@ -3,8 +3,9 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::inner::{Inner, State};
 use super::table::Table;
-use super::{Inner, Memo, State, Stats};
+use super::{Memo, Stats};
 use crate::primitives::Mutex;
 use crate::runtime::Runtime;
 

@@ -51,28 +51,28 @@
 //! # });
 //! ```
 
+mod asker;
 mod builder;
+mod inner;
 mod load;
+mod load_error;
 mod run;
 mod stats;
 mod table;
+mod wait;
 
 use std::borrow::Borrow;
 use std::convert::Infallible;
 use std::fmt;
-use std::hash::{BuildHasher, Hash, RandomState};
+use std::hash::Hash;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use self::run::Run;
-use self::table::{Content, Place, Table};
-use crate::primitives::{Mutex, MutexGuard};
-use crate::runtime::Runtime;
-use crate::task::discard;
+use self::inner::Inner;
 
 pub use self::builder::Builder;
-pub use self::load::{Load, LoadError, TryLoad};
+pub use self::load::{Load, TryLoad};
+pub use self::load_error::LoadError;
 pub use self::stats::Stats;
 
 /// A cache of what is loaded by async functions. For loads that may fail, `E` is the error.
@@ -81,23 +81,6 @@ pub use self::stats::Stats;
 /// what is stored. See the [module](self) for what holds.
 pub struct Memo<K, V, E = Infallible> {
     inner: Arc<Inner<K, V, E>>,
-}
-
-type Answer<V, E> = Result<Arc<V>, Arc<E>>;
-type RunOf<V, E> = Run<Result<V, E>, Answer<V, E>>;
-
-struct Inner<K, V, E> {
-    hasher: RandomState,
-    capacity: Option<NonZeroUsize>,
-    life: Option<(Runtime, Duration)>,
-    keep_errors: bool,
-    state: Mutex<State<K, V, E>>,
-}
-
-struct State<K, V, E> {
-    table: Table<K, Arc<RunOf<V, E>>, Answer<V, E>>,
-    stats: Stats,
-    closed: bool,
 }
 
 impl<K, V, E> Memo<K, V, E> {
@@ -292,133 +275,6 @@ impl<K: Hash + Eq, V, E> Memo<K, V, E> {
         drop(state);
         drop(removed);
         live
-    }
-}
-
-impl<K: Hash + Eq, V, E> Inner<K, V, E> {
-    fn hash<Q>(&self, key: &Q) -> u64
-    where
-        Q: Hash + ?Sized,
-    {
-        self.hasher.hash_one(key)
-    }
-
-    /// The entry of `key`, and the lock that keeps it there.
-    ///
-    /// Keys are compared outside the lock. Once no entry with this hash is left that was not
-    /// compared, there is none for `key`.
-    fn find<Q>(&self, hash: u64, key: &Q) -> (MutexGuard<'_, State<K, V, E>>, Option<Place>)
-    where
-        K: Borrow<Q>,
-        Q: Eq + ?Sized,
-    {
-        let mut seen = Vec::new();
-        loop {
-            let state = self.state.lock();
-            let Some((place, known)) = state.table.unseen(hash, &seen) else {
-                return (state, None);
-            };
-            drop(state);
-            let is_it = (*known).borrow() == key;
-            drop(known);
-            if !is_it {
-                seen.push(place.number);
-                continue;
-            }
-            let state = self.state.lock();
-            if state.table.get(place).is_some() {
-                return (state, Some(place));
-            }
-        }
-    }
-}
-
-impl<K, V, E> Inner<K, V, E> {
-    /// The present, where values have a time to live.
-    fn now(&self) -> Option<Instant> {
-        self.life.as_ref().map(|(rt, _)| rt.now())
-    }
-
-    /// Stores what a run gave, unless that is stale by now.
-    fn finish(&self, place: Place, answer: &Answer<V, E>) {
-        let now = self.now();
-        let mut state = self.state.lock();
-        if state.table.get(place).is_none() {
-            return;
-        }
-        if answer.is_err() && !self.keep_errors {
-            let removed = state.table.remove(place);
-            drop(state);
-            discard(removed);
-            return;
-        }
-        let life = self.life.as_ref().map(|(_, life)| *life);
-        let until = now.zip(life).and_then(|(now, life)| now.checked_add(life));
-        let run = state.table.store(place, answer.clone(), until);
-        let mut removed = Vec::new();
-        if let Some(now) = now {
-            removed.extend(std::iter::from_fn(|| state.table.remove_expired(now)));
-        }
-        if self
-            .capacity
-            .is_some_and(|most| state.table.stored() > most.get())
-        {
-            removed.extend(state.table.remove_least_used());
-            state.stats.evictions += 1;
-        }
-        drop(state);
-        discard(run);
-        removed.into_iter().for_each(discard);
-    }
-
-    /// Frees the key of a run that ended without an answer.
-    fn abandon(&self, place: Place) {
-        let mut state = self.state.lock();
-        let removed = state
-            .table
-            .get(place)
-            .is_some()
-            .then(|| state.table.remove(place));
-        drop(state);
-        discard(removed);
-    }
-
-    /// One waits no more for a run. The last one ends it.
-    fn leave(&self, place: Place, run: &RunOf<V, E>) {
-        let mut state = self.state.lock();
-        let last = run.leave();
-        let present = last && state.table.get(place).is_some();
-        let removed = present.then(|| state.table.remove(place));
-        drop(state);
-        discard(removed);
-        if last {
-            run.cancel();
-        }
-    }
-}
-
-impl<K, V, E> State<K, V, E> {
-    /// Whether something is stored whose time is not over.
-    fn is_live(&self, place: Place, now: Option<Instant>) -> bool {
-        match self.table.get(place) {
-            Some(Content::Stored { until, .. }) => match (until, now) {
-                (Some(until), Some(now)) => now < *until,
-                _ => true,
-            },
-            _ => false,
-        }
-    }
-
-    /// What is stored, as the one used last.
-    fn stored(&mut self, place: Place, now: Option<Instant>) -> Option<Answer<V, E>> {
-        if !self.is_live(place, now) {
-            return None;
-        }
-        self.table.touch(place);
-        match self.table.get(place) {
-            Some(Content::Stored { answer, .. }) => Some(answer.clone()),
-            _ => None,
-        }
     }
 }
 

@@ -66,6 +66,11 @@ where
     })
 }
 
+/// For workers that are given a value they do not ask for.
+pub(super) fn without_value<V: 'static>(body: Body<()>) -> Body<V> {
+    Arc::new(move |worker: Worker<V>| body(worker.without_value()))
+}
+
 /// Which body, by name: a reload may start a build of the program that has others.
 pub(super) struct Role<V> {
     pub(super) name: String,

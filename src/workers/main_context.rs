@@ -7,7 +7,9 @@ use futures_core::future::LocalBoxFuture;
 use super::Report;
 use super::control::Control;
 use super::error::{Kind, WorkersError};
-use super::supervisor::{Plan, Starter, Supervisor};
+use super::plan::Plan;
+use super::running::Starter;
+use super::supervisor::Supervisor;
 use crate::group::BoxError;
 use crate::runtime;
 

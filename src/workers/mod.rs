@@ -65,11 +65,14 @@ mod error;
 mod main_context;
 mod notice;
 mod on_death;
+mod plan;
 mod process;
 mod reason;
 mod report;
 #[cfg(all(unix, not(any(target_os = "solaris", target_os = "illumos"))))]
 mod reuse_port;
+mod run;
+mod running;
 mod supervisor;
 mod thread;
 mod wire;

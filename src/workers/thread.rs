@@ -7,7 +7,7 @@ use std::thread;
 
 use super::body::{Body, play};
 use super::builder::Set;
-use super::supervisor::{News, Running, Start, Starter};
+use super::running::{News, Running, Start, Starter};
 use super::wire::ToParent;
 use super::worker::{Seat, set_thread_index};
 use super::{Exit, StopReason};

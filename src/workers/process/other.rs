@@ -8,7 +8,7 @@ use super::Value;
 use crate::workers::body::Role;
 use crate::workers::builder::Set;
 use crate::workers::error::{Kind, WorkersError};
-use crate::workers::supervisor::Starter;
+use crate::workers::running::Starter;
 
 pub(in crate::workers) fn serve_if_worker<V: Value>(_set: &Set<V>, _role: &Role<V>) {}
 

@@ -26,7 +26,7 @@ use crate::workers::builder::Set;
 use crate::workers::child::Child;
 use crate::workers::error::{Kind, WorkersError};
 use crate::workers::reason::StopReason;
-use crate::workers::supervisor::{News, Running, Start, Starter};
+use crate::workers::running::{News, Running, Start, Starter};
 use crate::workers::wire::{Hello, Inbox, LONGEST, ToParent, ToWorker};
 
 /// Where in this program each name was run. A worker finds its way by the name alone, so one name

@@ -1,13 +1,17 @@
 //! Starts workers, watches them, asks them to stop, and sees that they do.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::io;
-use std::sync::Arc;
+mod death;
+mod reload;
+
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
+use self::reload::Coming;
 use super::control::{Control, Wanted};
+use super::plan::Plan;
+use super::running::{News, Running, Start, Starter};
 use super::wire::{Done, ToParent};
-use super::{End, Exit, Failure, Notice, OnDeath, Phase, Report, StopReason};
+use super::{End, Exit, Failure, Notice, Phase, Report, StopReason};
 use crate::combine::{OneOf3, race};
 use crate::queue::Queue;
 use crate::runtime::Runtime;
@@ -17,59 +21,6 @@ use crate::task::{Task, quiet};
 /// How long a killed worker may take to end before it is given up: only a process that hangs in the
 /// kernel takes any time.
 const KILL_LIMIT: Duration = Duration::from_secs(5);
-
-/// What the builder was told, as far as it does not depend on how workers run.
-#[derive(Clone)]
-pub(super) struct Plan {
-    /// Of each worker, by index.
-    pub(super) names: Vec<String>,
-    pub(super) stop_signals: Vec<Signal>,
-    pub(super) reload_signals: Vec<Signal>,
-    pub(super) on_death: OnDeath,
-    pub(super) ready_within: Duration,
-    pub(super) stop_within: Duration,
-    pub(super) to_completion: bool,
-    pub(super) notice: Arc<dyn Fn(&Notice) + Send + Sync>,
-}
-
-impl Plan {
-    pub(super) fn listen_for_signals(&self) -> io::Result<ShutdownSignals> {
-        let signals = self.stop_signals.iter().chain(&self.reload_signals);
-        ShutdownSignals::listen_for(signals.copied())
-    }
-}
-
-/// One worker while it runs. Dropping it kills a process, and asks a thread to stop.
-pub(super) trait Running {
-    fn pid(&self) -> Option<u32>;
-    fn stop(&self, reason: &StopReason);
-    /// Kills it. `false` if that can not be done.
-    fn kill(&self) -> bool;
-}
-
-/// Which worker to start, and where to tell what becomes of it.
-pub(super) struct Start<'a> {
-    pub(super) id: u64,
-    pub(super) index: usize,
-    pub(super) name: &'a str,
-    pub(super) generation: u64,
-    pub(super) rt: &'a Runtime,
-    /// As long as the workers are few: each tells a handful of things.
-    pub(super) news: &'a Queue<News>,
-}
-
-pub(super) type Starter = Box<dyn Fn(&Start<'_>) -> io::Result<Box<dyn Running>>>;
-
-/// What becomes of a worker, by id. A seat's worker may change; an id is used once.
-pub(super) enum News {
-    Said(u64, ToParent),
-    Ended(u64, Exit),
-    NotReady(u64),
-    NotStopped(u64),
-    NotKilled(u64),
-    /// The seat's wait is over.
-    Respawn(usize),
-}
 
 pub(super) struct Supervisor {
     plan: Plan,
@@ -113,12 +64,6 @@ struct Seat {
     deaths: usize,
     respawn: Option<Task<()>>,
     last: Option<End>,
-}
-
-/// A reload: the new workers.
-struct Coming {
-    generation: u64,
-    not_ready: BTreeSet<usize>,
 }
 
 impl Supervisor {
@@ -363,179 +308,6 @@ impl Supervisor {
         worker.timer = Some(timer);
         if !worker.running.kill() {
             self.ended(id, Exit::Unknown);
-        }
-    }
-
-    fn end(
-        &self,
-        index: usize,
-        generation: u64,
-        pid: Option<u32>,
-        exit: Exit,
-        reason: Option<StopReason>,
-        failure: Option<Failure>,
-    ) -> End {
-        End {
-            index,
-            name: self.plan.names[index].clone(),
-            generation,
-            pid,
-            exit,
-            reason,
-            failure,
-        }
-    }
-
-    fn ended(&mut self, id: u64, exit: Exit) {
-        let Some(worker) = self.workers.remove(&id) else {
-            return;
-        };
-        let (reason, failure) = match worker.done {
-            Some(done) => (done.reason, done.failure),
-            None => (worker.asked.clone().or(self.stop_signal(exit)), None),
-        };
-        // It may have ended well just before it was killed.
-        let killed = worker.failure.filter(|_| !exit.success());
-        let failure = killed.or(failure);
-        // Nobody asked it, not even somebody else.
-        let by_itself = reason.is_none() && failure.is_none() && exit.success();
-        let (index, generation) = (worker.index, worker.generation);
-        let end = self.end(index, generation, worker.pid, exit, reason, failure);
-        if worker.asked.is_some() {
-            self.record(end);
-        } else {
-            self.ended_unasked(end, worker.since, by_itself);
-        }
-    }
-
-    /// The stop signal that ended a worker which did not listen for signals yet, as one that the
-    /// terminal sends to all.
-    fn stop_signal(&self, exit: Exit) -> Option<StopReason> {
-        let mut signals = self.plan.stop_signals.iter();
-        let signal = signals.find(|signal| exit.signal() == Some(signal.number()))?;
-        Some(StopReason::Signal(*signal))
-    }
-
-    fn record(&mut self, end: End) {
-        self.notice(&Notice::Ended(end.clone()));
-        if end.generation == self.generation || self.is_coming(end.generation) {
-            let index = end.index;
-            self.seats[index].last = Some(end);
-        }
-    }
-
-    fn ended_unasked(&mut self, end: End, since: Instant, by_itself: bool) {
-        let (index, generation) = (end.index, end.generation);
-        // A signal that was sent to one, be it by the terminal that sends it to all.
-        let reason = match &end.reason {
-            Some(reason @ StopReason::Signal(_)) if end.is_clean() => reason.clone(),
-            _ => StopReason::WorkerDied,
-        };
-        self.record(end);
-        if by_itself {
-            self.came_up(index, generation);
-        } else if self.is_coming(generation) {
-            self.abandon_reload();
-        } else if self.reason.is_none() {
-            self.died(index, since, reason);
-        }
-    }
-
-    fn died(&mut self, index: usize, since: Instant, reason: StopReason) {
-        match self.plan.on_death {
-            OnDeath::StopAll => self.stop(reason),
-            OnDeath::Ignore => {}
-            OnDeath::Respawn(respawn) => {
-                let now = self.rt.now();
-                let is_old = |at: &Instant| now.duration_since(*at) >= respawn.window;
-                while self.respawned.front().is_some_and(is_old) {
-                    self.respawned.pop_front();
-                }
-                if self.respawned.len() >= respawn.limit.get() {
-                    return self.stop(StopReason::WorkerDied);
-                }
-                self.respawned.push_back(now);
-                if now.duration_since(since) >= respawn.window {
-                    self.seats[index].deaths = 0;
-                }
-                let backoff = respawn.backoff.of(index as u64);
-                let after = backoff.delay(self.seats[index].deaths);
-                self.seats[index].deaths += 1;
-                self.notice(&Notice::Restarting { index, after });
-                self.seats[index].respawn = Some(self.after(after, News::Respawn(index)));
-            }
-        }
-    }
-
-    fn is_coming(&self, generation: u64) -> bool {
-        let coming = self.coming.as_ref();
-        coming.is_some_and(|coming| coming.generation == generation)
-    }
-
-    fn reload(&mut self) {
-        if self.reason.is_none() {
-            self.reload_again = true;
-            self.reload_if_due();
-        }
-    }
-
-    /// One reload after the other.
-    fn reload_if_due(&mut self) {
-        if !self.reload_again || self.coming.is_some() {
-            return;
-        }
-        self.reload_again = false;
-        self.last_generation += 1;
-        let generation = self.last_generation;
-        self.coming = Some(Coming {
-            generation,
-            not_ready: (0..self.seats.len()).collect(),
-        });
-        self.notice(&Notice::Reloading);
-        for index in 0..self.seats.len() {
-            if self.is_coming(generation) {
-                self.start(index, generation);
-            }
-        }
-    }
-
-    /// A worker is ready, or done already. Once that holds for all new ones they take over.
-    fn came_up(&mut self, index: usize, generation: u64) {
-        let Some(coming) = &mut self.coming else {
-            return;
-        };
-        if coming.generation != generation {
-            return;
-        }
-        coming.not_ready.remove(&index);
-        if !coming.not_ready.is_empty() {
-            return;
-        }
-        self.coming = None;
-        self.generation = generation;
-        self.reloads += 1;
-        for seat in &mut self.seats {
-            let last = seat.last.take().filter(|end| end.generation == generation);
-            *seat = Seat {
-                last,
-                ..Seat::default()
-            };
-        }
-        self.notice(&Notice::Reloaded);
-        for id in self.ids(|worker| worker.generation != generation && worker.asked.is_none()) {
-            self.ask(id, &StopReason::Reload);
-        }
-    }
-
-    fn abandon_reload(&mut self) {
-        let Some(coming) = self.coming.take() else {
-            return;
-        };
-        self.notice(&Notice::ReloadAbandoned);
-        let reason = StopReason::Asked("the reload was given up".into());
-        let is_new = |worker: &Worker| worker.generation == coming.generation;
-        for id in self.ids(|worker| is_new(worker) && worker.asked.is_none()) {
-            self.ask(id, &reason);
         }
     }
 }

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_lite::future::block_on;
 use untethered::Runtime;
@@ -17,7 +17,7 @@ use untethered::http::{
     Body, Client, Deadline, Engine, ErrorKind, ExchangePhase, HeaderValue, HttpError, Phases,
     Request, TimeoutPhase,
 };
-use untethered::runtime::threads;
+use untethered::runtime::{BoxFuture, Sleeper, Spawner, threads};
 use untethered::sim::Sim;
 
 use crate::support::{STUCK, get, poll_once, wait_for_phase};
@@ -260,6 +260,76 @@ fn connections_rest_only_so_long() {
         // While the engine is alive, and without anybody using it.
         seen.recv_timeout(STUCK).unwrap();
     }
+    drop(engine);
+    server.finish();
+}
+
+/// A spawner whose first call takes until it is told to go on.
+struct Slow {
+    rt: Runtime,
+    first: Mutex<Option<(mpsc::Sender<()>, mpsc::Receiver<()>)>>,
+}
+
+impl Spawner for Slow {
+    fn spawn(&self, task: BoxFuture<'static, ()>) {
+        self.rt.spawn(task).detach();
+        let first = self.first.lock().unwrap().take();
+        if let Some((spawned, go_on)) = first {
+            spawned.send(()).unwrap();
+            go_on.recv_timeout(STUCK).unwrap();
+        }
+    }
+}
+
+struct Clock(Runtime);
+
+impl Sleeper for Clock {
+    fn now(&self) -> Instant {
+        self.0.now()
+    }
+
+    fn sleep_until(&self, deadline: Instant) -> BoxFuture<'static, ()> {
+        Box::pin(self.0.sleep_until(deadline))
+    }
+}
+
+/// A task that looks after connections has ended, and the next one is at work, before the first one
+/// is put down as begun.
+#[test]
+fn connections_are_looked_after_whoever_comes_late() {
+    let (closed, seen) = mpsc::channel();
+    let closed = Mutex::new(closed);
+    let server = Server::new(move |peer| {
+        while peer.request().is_some() {
+            // So long that the end is not there with the head.
+            peer.write(&response(200, &[b'x'; 300_000]));
+        }
+        closed.lock().unwrap().send(()).unwrap();
+    });
+    let url = server.url("/");
+    let sim = Sim::new();
+    let (spawned, wait) = mpsc::channel();
+    let (go_on, late) = mpsc::channel();
+    let slow = Slow {
+        rt: sim.runtime(),
+        first: Mutex::new(Some((spawned, late))),
+    };
+    let idle_time = Duration::from_secs(30);
+    let engine = Engine::builder(&Runtime::new(slow, Clock(sim.runtime())))
+        .idle_time(idle_time)
+        .build();
+    std::thread::scope(|scope| {
+        scope.spawn(|| block_on(fetch(&engine, &url)).unwrap());
+        wait.recv_timeout(STUCK).unwrap();
+        let answer = block_on(engine.send(get(&url))).unwrap();
+        // Finds no connection at rest.
+        sim.run_until_idle();
+        block_on(answer.into_body().bytes(1 << 20)).unwrap();
+        go_on.send(()).unwrap();
+    });
+    assert_eq!(server.accepted(), 1);
+    sim.advance(idle_time);
+    seen.recv_timeout(STUCK).unwrap();
     drop(engine);
     server.finish();
 }
@@ -582,13 +652,7 @@ fn connects_from_the_local_address() {
         assert_eq!(fetch(&engine, &server.url("/")).await.unwrap(), "ok");
         assert_eq!(seen.recv_timeout(STUCK).unwrap(), local);
 
-        let unused = {
-            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-            listener.local_addr().unwrap()
-        };
-        let error = fetch(&engine, &format!("http://{unused}/"))
-            .await
-            .unwrap_err();
+        let error = fetch(&engine, "http://127.0.0.1:1/").await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Connect);
         let error = fetch(&engine, "http://[::1]/").await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Connect);

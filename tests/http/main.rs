@@ -18,6 +18,8 @@ mod recorder;
 mod report;
 mod runtimes;
 mod support;
+#[cfg(feature = "surf")]
+mod surf_engines;
 mod table;
 #[cfg(all(feature = "tls", feature = "threads"))]
 mod tls;

@@ -143,19 +143,25 @@ pub(super) async fn chunks_and_trailers(subject: Subject) {
 
 pub(super) async fn drip(subject: Subject) {
     let server = Server::new(|peer| {
-        while peer.request().is_some() {
-            let chunked =
-                b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
-            for byte in response(200, b"drop by drop").iter().chain(chunked) {
-                peer.write(&[*byte]);
+        while let Some(request) = peer.request() {
+            let answer = match request.path() {
+                "/chunked" => b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\
+                                5\r\ndrop \r\n7\r\nby drop\r\n0\r\n\r\n"
+                    .to_vec(),
+                _ => response(200, b"drop by drop"),
+            };
+            for byte in answer {
+                peer.write(&[byte]);
                 std::thread::yield_now();
             }
-            peer.wait_for_close();
         }
     });
     subject
         .run(server, |subject, url| async move {
-            assert_eq!(subject.get(&url).await.unwrap().body, b"drop by drop");
+            for path in ["", "chunked"] {
+                let response = subject.get(&format!("{url}{path}")).await.unwrap();
+                assert_eq!(response.body, b"drop by drop");
+            }
         })
         .await;
 }

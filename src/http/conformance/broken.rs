@@ -1,7 +1,9 @@
 //! What is no answer, or not all of one.
 
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, SocketAddr};
+
+use socket2::{Domain, Socket, Type};
 
 use super::server::Server;
 use super::subject::{Subject, get};
@@ -141,15 +143,15 @@ pub(super) async fn body_above_the_limit(subject: Subject) {
 }
 
 pub(super) async fn refused(subject: Subject) {
-    // Nobody listens there once the listener is gone.
-    let port = {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.local_addr().unwrap().port()
-    };
+    // Held, so that nobody else can listen there either.
+    let held = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    held.bind(&any_port.into()).unwrap();
+    let address = held.local_addr().unwrap().as_socket().unwrap();
     subject
         .run_alone(|subject| async move {
             let error = subject
-                .get(&format!("http://127.0.0.1:{port}/"))
+                .get(&format!("http://{address}/"))
                 .await
                 .unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Connect);

@@ -72,6 +72,7 @@ impl Server {
     /// # Panics
     ///
     /// If loopback has no port to listen on.
+    #[track_caller]
     pub fn new(serve: impl Fn(&mut Peer) + Send + Sync + 'static) -> Self {
         Self::on("127.0.0.1:0", serve)
     }
@@ -81,9 +82,12 @@ impl Server {
     /// # Panics
     ///
     /// If nothing can listen there.
+    #[track_caller]
     pub fn on(address: &str, serve: impl Fn(&mut Peer) + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind(address)
-            .unwrap_or_else(|error| panic!("the server can not listen on {address}: {error}"));
+        let listener = match TcpListener::bind(address) {
+            Ok(listener) => listener,
+            Err(error) => panic!("the server can not listen on {address}: {error}"),
+        };
         let address = listener.local_addr().expect("what listens has an address");
         let shared = Arc::new(Shared {
             accepted: AtomicUsize::new(0),
@@ -238,7 +242,11 @@ impl Peer {
         !self.buffer.is_empty()
     }
 
-    /// The head of the next request; what follows is left alone.
+    /// The head of the next request, `None` once the client has closed; what follows is left alone.
+    ///
+    /// # Panics
+    ///
+    /// If the client closes within it, or if nothing comes for 30 s.
     pub fn head(&mut self) -> Option<Received> {
         let end = loop {
             if let Some(end) = find(&self.buffer, b"\r\n\r\n") {

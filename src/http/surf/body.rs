@@ -7,7 +7,7 @@ use futures_io::AsyncBufRead;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use crate::http::reader::Reader;
-use crate::http::{Body, ErrorKind, HttpError};
+use crate::http::{Body, ErrorKind, HttpError, cause};
 
 /// A body for surf.
 pub(super) fn to_surf(body: Body) -> surf::Body {
@@ -97,15 +97,8 @@ impl HttpBody for Unread {
 fn from_io(error: io::Error) -> HttpError {
     match error.downcast::<HttpError>() {
         Ok(error) => error,
-        Err(error) => {
-            let kind = match error.kind() {
-                io::ErrorKind::UnexpectedEof
-                | io::ErrorKind::ConnectionReset
-                | io::ErrorKind::ConnectionAborted
-                | io::ErrorKind::BrokenPipe => ErrorKind::Truncated,
-                _ => ErrorKind::Other,
-            };
-            HttpError::new(kind).with_maybe_sent().with_source(error)
-        }
+        Err(error) => HttpError::new(cause::kind_of(&error))
+            .with_maybe_sent()
+            .with_source(error),
     }
 }

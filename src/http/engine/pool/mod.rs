@@ -180,7 +180,10 @@ impl Pool {
     fn start_reaper(self: &Arc<Self>) {
         let task = self.runtime.spawn(reap(Arc::downgrade(self)));
         let old = self.reaper.lock().replace(task);
-        drop(old);
+        // Whoever comes late with a task that has ended meets the one that is at work.
+        if let Some(old) = old {
+            old.detach();
+        }
     }
 }
 

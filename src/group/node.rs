@@ -20,7 +20,7 @@ use super::watch::Watch;
 use crate::primitives::SpinLock;
 use crate::primitives::atomic::{AtomicUsize, Ordering};
 use crate::runtime::Runtime;
-use crate::sync::{Limit, WaitList};
+use crate::sync::{Limit, TaskWaker, WaitList};
 use crate::task::{CancellationToken, Reason, Task};
 
 /// A child that is ready to be polled.
@@ -40,6 +40,8 @@ pub(super) struct Node {
     pub(super) parent: Option<Parent>,
     /// Set before `CANCELLED` is.
     pub(super) reason: OnceLock<Reason>,
+    /// Who polls the body of the block, to be told when that closes.
+    pub(super) body: TaskWaker,
     pub(super) state: SpinLock<State>,
 }
 
@@ -161,6 +163,7 @@ impl Node {
             runs_on,
             parent,
             reason: OnceLock::new(),
+            body: TaskWaker::new(),
             state: SpinLock::new(State {
                 children: Slab::new(),
                 spawned: 0,

@@ -1,3 +1,4 @@
+use std::collections::VecDeque;
 use std::fmt;
 
 use super::label::End;
@@ -9,7 +10,9 @@ pub(super) struct Tally {
     failed: usize,
     cancelled: usize,
     aborted: usize,
-    overrun: Vec<String>,
+    overruns: usize,
+    /// Of the last of them.
+    overrun: VecDeque<String>,
 }
 
 /// How many names of overrun tasks are kept.
@@ -26,9 +29,15 @@ impl Tally {
     }
 
     pub(super) fn overrun(&mut self, name: String) {
-        if self.overrun.len() < NAMES {
-            self.overrun.push(name);
+        self.overruns += 1;
+        self.keep(name);
+    }
+
+    fn keep(&mut self, name: String) {
+        if self.overrun.len() == NAMES {
+            self.overrun.pop_front();
         }
+        self.overrun.push_back(name);
     }
 
     pub(super) fn add(&mut self, other: &Self) {
@@ -36,9 +45,23 @@ impl Tally {
         self.failed += other.failed;
         self.cancelled += other.cancelled;
         self.aborted += other.aborted;
-        let room = NAMES - self.overrun.len().min(NAMES);
-        self.overrun
-            .extend(other.overrun.iter().take(room).cloned());
+        self.overruns += other.overruns;
+        for name in &other.overrun {
+            self.keep(name.clone());
+        }
+    }
+
+    /// The names that are not in `before`: those of a tree are in no order of time.
+    fn overrun_since(&self, before: &Self) -> Vec<String> {
+        let mut known: Vec<_> = before.overrun.iter().collect();
+        let is_new = |name: &&String| match known.iter().position(|known| known == name) {
+            Some(place) => {
+                known.swap_remove(place);
+                false
+            }
+            None => true,
+        };
+        self.overrun.iter().filter(is_new).cloned().collect()
     }
 
     pub(super) fn cancelled(&self) -> usize {
@@ -65,28 +88,28 @@ pub struct Report {
     pub stuck: Vec<String>,
     /// Tasks whose shield or clean-up was cut off, by path. At most 64 are named.
     pub overrun: Vec<String>,
+    /// How many more were.
+    unnamed: usize,
 }
 
 impl Report {
     pub(super) fn between(before: &Tally, after: &Tally, stuck: Vec<String>) -> Self {
+        let overruns = after.overruns.saturating_sub(before.overruns);
+        let overrun = after.overrun_since(before);
         Self {
             finished: after.finished.saturating_sub(before.finished),
             failed: after.failed.saturating_sub(before.failed),
             cancelled: after.cancelled.saturating_sub(before.cancelled),
             aborted: after.aborted.saturating_sub(before.aborted),
             stuck,
-            overrun: after
-                .overrun
-                .iter()
-                .skip(before.overrun.len())
-                .cloned()
-                .collect(),
+            unnamed: overruns.saturating_sub(overrun.len()),
+            overrun,
         }
     }
 
     /// Whether no task is left and none was cut off.
     pub fn is_clean(&self) -> bool {
-        self.aborted == 0 && self.stuck.is_empty() && self.overrun.is_empty()
+        self.aborted == 0 && self.stuck.is_empty() && self.overrun.is_empty() && self.unnamed == 0
     }
 }
 
@@ -101,6 +124,9 @@ impl fmt::Display for Report {
             if !names.is_empty() {
                 write!(f, ", {what}: {}", names.join(", "))?;
             }
+        }
+        if self.unnamed > 0 {
+            write!(f, ", and {} more cut off", self.unnamed)?;
         }
         Ok(())
     }

@@ -10,9 +10,16 @@ pub(super) struct Tally {
     failed: usize,
     cancelled: usize,
     aborted: usize,
-    overruns: usize,
+    /// In a box, as few groups have any.
+    overrun: Option<Box<Overrun>>,
+}
+
+/// Whose shield or clean-up was cut off.
+#[derive(Debug, Clone, Default)]
+struct Overrun {
+    count: usize,
     /// Of the last of them.
-    overrun: VecDeque<String>,
+    names: VecDeque<String>,
 }
 
 /// How many names of overrun tasks are kept.
@@ -29,15 +36,9 @@ impl Tally {
     }
 
     pub(super) fn overrun(&mut self, name: String) {
-        self.overruns += 1;
-        self.keep(name);
-    }
-
-    fn keep(&mut self, name: String) {
-        if self.overrun.len() == NAMES {
-            self.overrun.pop_front();
-        }
-        self.overrun.push_back(name);
+        let overrun = self.overrun.get_or_insert_default();
+        overrun.count += 1;
+        overrun.keep(name);
     }
 
     pub(super) fn add(&mut self, other: &Self) {
@@ -45,15 +46,24 @@ impl Tally {
         self.failed += other.failed;
         self.cancelled += other.cancelled;
         self.aborted += other.aborted;
-        self.overruns += other.overruns;
-        for name in &other.overrun {
-            self.keep(name.clone());
+        if let Some(other) = &other.overrun {
+            let overrun = self.overrun.get_or_insert_default();
+            overrun.count += other.count;
+            for name in &other.names {
+                overrun.keep(name.clone());
+            }
         }
     }
 
-    /// The names that are not in `before`: those of a tree are in no order of time.
-    fn overrun_since(&self, before: &Self) -> Vec<String> {
-        let mut known: Vec<_> = before.overrun.iter().collect();
+    /// The names that are not in `before`, and how many there are besides.
+    fn overrun_since(&self, before: &Self) -> (Vec<String>, usize) {
+        let Some(overrun) = &self.overrun else {
+            return (Vec::new(), 0);
+        };
+        let before = before.overrun.as_deref();
+        let count = overrun.count - before.map_or(0, |before| before.count);
+        // Those of a tree are in no order of time.
+        let mut known: Vec<_> = before.iter().flat_map(|before| &before.names).collect();
         let is_new = |name: &&String| match known.iter().position(|known| known == name) {
             Some(place) => {
                 known.swap_remove(place);
@@ -61,11 +71,22 @@ impl Tally {
             }
             None => true,
         };
-        self.overrun.iter().filter(is_new).cloned().collect()
+        let names: Vec<_> = overrun.names.iter().filter(is_new).cloned().collect();
+        let unnamed = count.saturating_sub(names.len());
+        (names, unnamed)
     }
 
     pub(super) fn cancelled(&self) -> usize {
         self.cancelled + self.aborted
+    }
+}
+
+impl Overrun {
+    fn keep(&mut self, name: String) {
+        if self.names.len() == NAMES {
+            self.names.pop_front();
+        }
+        self.names.push_back(name);
     }
 }
 
@@ -94,16 +115,15 @@ pub struct Report {
 
 impl Report {
     pub(super) fn between(before: &Tally, after: &Tally, stuck: Vec<String>) -> Self {
-        let overruns = after.overruns.saturating_sub(before.overruns);
-        let overrun = after.overrun_since(before);
+        let (overrun, unnamed) = after.overrun_since(before);
         Self {
             finished: after.finished.saturating_sub(before.finished),
             failed: after.failed.saturating_sub(before.failed),
             cancelled: after.cancelled.saturating_sub(before.cancelled),
             aborted: after.aborted.saturating_sub(before.aborted),
             stuck,
-            unnamed: overruns.saturating_sub(overrun.len()),
             overrun,
+            unnamed,
         }
     }
 

@@ -78,6 +78,36 @@ fn a_shield_that_does_not_end_is_cut_off_and_named() {
     assert!(group.is_closed());
 }
 
+// G5
+#[test]
+fn shields_inside_and_after_one_another_share_one_budget() {
+    for (limit, inside) in [(4, true), (4, false), (7, true), (7, false)] {
+        let sim = Sim::new();
+        let group = Group::builder(&sim.runtime())
+            .name("g")
+            .hard_limit(SECOND * limit)
+            .build();
+        let handle = group.task("t").spawn_with(move |cx| async move {
+            let rest = || cx.runtime().sleep(SECOND * 3);
+            let first = cx.shield(async {
+                rest().await;
+                if inside {
+                    cx.shield(rest()).await;
+                }
+            });
+            first.await;
+            if !inside {
+                cx.shield(rest()).await;
+            }
+        });
+        sim.run_until_idle();
+        let report = sim.block_on(group.shutdown(SECOND * 30));
+        assert_eq!(sim.elapsed(), SECOND * limit.min(6));
+        assert_eq!(report.overrun.is_empty(), limit > 6, "{report}");
+        assert_eq!(sim.block_on(handle).is_ok(), limit > 6);
+    }
+}
+
 #[test]
 fn a_shield_covers_a_group_made_inside_and_a_deadline_works_through_it() {
     let sim = Sim::new();

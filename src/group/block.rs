@@ -6,7 +6,7 @@ use std::future::{Future, poll_fn};
 use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
@@ -153,7 +153,6 @@ pin_project! {
         #[pin]
         body: Option<F>,
         node: Arc<Node>,
-        closing: Wait,
         // Made once the group closes without being cancelled, which a body may outlast.
         cancelled: Option<CancelledOwned>,
     }
@@ -164,16 +163,13 @@ impl<F> RunBody<F> {
         Self {
             body: Some(body),
             node: node.clone(),
-            closing: Wait::new(node, false),
             cancelled: None,
         }
     }
 
     fn poll_cancelled(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.project();
-        if this.closing.poll(cx).is_pending() {
-            return Poll::Pending;
-        }
+        ready!(this.node.poll_closing_body(cx));
         if this.node.flags() & CANCELLED != 0 {
             return Poll::Ready(());
         }

@@ -16,30 +16,37 @@ use crate::runtime::{BoxFuture, Runtime, Sleeper, Spawner};
 /// A thread of the model for each task. Takes `left` tasks and drops those that come after.
 struct Threads {
     left: AtomicUsize,
-    /// Drops the tasks it took after their first poll.
-    ends: bool,
+    /// How many of those it took are dropped after their first poll.
+    ends: AtomicUsize,
+    /// Whether every task has to give way after each child.
+    gives_way: bool,
+}
+
+fn take_one(left: &AtomicUsize) -> bool {
+    left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
+        left.checked_sub(1)
+    })
+    .is_ok()
 }
 
 impl Spawner for Threads {
     fn spawn(&self, task: BoxFuture<'static, ()>) {
-        let taken = self
-            .left
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
-                left.checked_sub(1)
-            });
-        match taken {
-            Ok(_) if self.ends => {
-                thread::spawn(|| {
-                    let mut task = task;
-                    let mut cx = Context::from_waker(Waker::noop());
-                    let _: Poll<()> = task.as_mut().poll(&mut cx);
-                });
-            }
-            Ok(_) => {
-                thread::spawn(|| block_on(task));
-            }
-            Err(_) => {}
+        if !take_one(&self.left) {
+            return;
         }
+        if take_one(&self.ends) {
+            thread::spawn(|| {
+                let mut task = task;
+                let mut cx = Context::from_waker(Waker::noop());
+                let _: Poll<()> = task.as_mut().poll(&mut cx);
+            });
+        } else {
+            thread::spawn(|| block_on(task));
+        }
+    }
+
+    fn should_yield(&self) -> bool {
+        self.gives_way
     }
 
     fn keeps_woken_last(&self) -> bool {
@@ -99,6 +106,8 @@ struct Child {
     owner: Arc<Children>,
     /// How many others it makes ready when it runs.
     spawns: usize,
+    /// Whether it makes one ready as if it woke itself, for which no driver is called.
+    goes_on: bool,
     /// Whether it waits for a wake-up, that of the runtime's end, when it runs.
     parks: bool,
 }
@@ -108,6 +117,9 @@ impl Job for Child {
         self.owner.ran.fetch_add(1, Ordering::SeqCst);
         for _ in 0..self.spawns {
             self.owner.spawn(0);
+        }
+        if self.goes_on {
+            self.owner.add(Child::new(&self.owner, 0), true);
         }
         if self.parks {
             let owner = self.owner.clone();
@@ -132,15 +144,28 @@ impl Drop for Child {
     }
 }
 
+impl Child {
+    fn new(owner: &Arc<Children>, spawns: usize) -> Self {
+        owner.alive.fetch_add(1, Ordering::SeqCst);
+        Self {
+            owner: owner.clone(),
+            spawns,
+            goes_on: false,
+            parks: false,
+        }
+    }
+}
+
 impl Children {
     fn new(drivers: usize, tasks: usize) -> Arc<Self> {
-        Self::on(drivers, tasks, false)
+        Self::on(drivers, tasks, 0, false)
     }
 
-    fn on(drivers: usize, tasks: usize, ends: bool) -> Arc<Self> {
+    fn on(drivers: usize, tasks: usize, ends: usize, gives_way: bool) -> Arc<Self> {
         let threads = Threads {
             left: AtomicUsize::new(tasks),
-            ends,
+            ends: AtomicUsize::new(ends),
+            gives_way,
         };
         let executor = Executor::new(Runtime::new(threads, NoClock), Some(drivers));
         executor.grow();
@@ -154,17 +179,17 @@ impl Children {
     }
 
     fn spawn(self: &Arc<Self>, spawns: usize) {
-        self.add(spawns, false);
+        self.add(Child::new(self, spawns), false);
     }
 
-    fn add(self: &Arc<Self>, spawns: usize, parks: bool) {
-        self.alive.fetch_add(1, Ordering::SeqCst);
-        let child = Child {
-            owner: self.clone(),
-            spawns,
-            parks,
-        };
-        self.executor.push(self, child, false);
+    fn park(self: &Arc<Self>, spawns: usize) {
+        let mut child = Child::new(self, spawns);
+        child.parks = true;
+        self.add(child, false);
+    }
+
+    fn add(self: &Arc<Self>, child: Child, again: bool) {
+        self.executor.push(self, child, again);
     }
 
     fn wait(&self) {
@@ -257,14 +282,9 @@ fn of_two_drivers_that_have_nothing_to_do_the_last_parks_and_hears_of_the_last_c
     model(|| {
         let owner = Children::new(2, usize::MAX);
         // Alive until both have seen that nothing is left to do, or not yet.
-        owner.alive.fetch_add(1, Ordering::SeqCst);
+        let last = Child::new(&owner, 0);
         owner.spawn(1);
         // A driver that parks and is not told, or leaves none behind, hangs the model.
-        let last = Child {
-            owner: owner.clone(),
-            spawns: 0,
-            parks: false,
-        };
         drop(last);
         owner.wait();
         assert_eq!(owner.ran.load(Ordering::SeqCst), 2);
@@ -289,12 +309,12 @@ fn a_runtime_that_drops_its_drivers_drops_the_children() {
 #[test]
 fn a_runtime_that_drops_its_only_driver_strands_no_child_that_waits() {
     model(|| {
-        let owner = Children::on(1, 1, true);
+        let owner = Children::on(1, 1, 1, false);
         let other = thread::spawn({
             let owner = owner.clone();
-            move || owner.add(0, true)
+            move || owner.park(0)
         });
-        owner.add(0, true);
+        owner.park(0);
         other.join().unwrap();
         owner.wait();
     });
@@ -304,9 +324,33 @@ fn a_runtime_that_drops_its_only_driver_strands_no_child_that_waits() {
 fn a_runtime_that_drops_two_drivers_strands_no_child_that_waits() {
     // Two preemptions take minutes.
     bounded(1, || {
-        let owner = Children::on(2, 2, true);
-        owner.add(0, true);
-        owner.add(1, true);
+        let owner = Children::on(2, 2, 2, false);
+        owner.park(0);
+        owner.park(1);
+        owner.wait();
+    });
+}
+
+#[test]
+fn what_a_dropped_driver_had_queued_runs_on_the_one_that_is_left() {
+    model(|| {
+        let owner = Children::on(2, usize::MAX, 1, true);
+        owner.spawn(1);
+        // A driver that sees what it may not take turns for ever, which the model reports.
+        owner.wait();
+        assert_eq!(owner.ran.load(Ordering::SeqCst), 2);
+    });
+}
+
+#[test]
+fn what_a_dropped_driver_had_queued_is_dropped_when_the_runtime_ends_beside_it() {
+    model(|| {
+        let owner = Children::on(2, 1, 1, true);
+        let mut child = Child::new(&owner, 0);
+        child.goes_on = true;
+        owner.add(child, false);
+        // Calls a second driver, which the runtime does not take.
+        owner.spawn(0);
         owner.wait();
     });
 }

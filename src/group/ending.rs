@@ -79,6 +79,9 @@ impl Node {
             wakers.extend(waker);
         }
         drop(state);
+        if self.setup.has_body {
+            wakers.extend(self.body.take());
+        }
         wakers.wake();
     }
 
@@ -157,6 +160,7 @@ impl Node {
         state.body_runs = false;
         let closed = self.is_closed();
         drop(state);
+        discard(self.body.take());
         if closed {
             if let Some(above) = self.leave() {
                 above.settle();
@@ -219,6 +223,19 @@ impl Node {
                 Err(NeedsClone) => spare = Some(cx.waker().clone()),
             }
         }
+    }
+
+    /// As [`poll_state`](Self::poll_state), for the body of a block, which waits for a close. There
+    /// is one, so it needs no place in a list.
+    pub(super) fn poll_closing_body(&self, cx: &Context<'_>) -> Poll<()> {
+        if self.flags() & CLOSING == 0 {
+            self.body.register(cx.waker());
+            // Whoever set the flag meanwhile has found this waker, or we find the flag.
+            if self.flags() & CLOSING == 0 {
+                return Poll::Pending;
+            }
+        }
+        Poll::Ready(())
     }
 
     pub(super) fn forget_waiter(&self, closed: bool, key: Key) {

@@ -38,10 +38,12 @@ pub(super) trait Owner: Send + Sync + 'static {
 }
 
 /// What is ready, and who is there to run it.
+#[repr(C)]
 pub(super) struct Executor<J> {
-    queues: Queues<J>,
     /// `CALLING`, `DEAD`, `CLEARING`, and for each driver whether it exists and whether it is parked.
+    // Read by every push: far from the queues, which begin behind what they only read.
     word: AtomicUsize,
+    queues: Queues<J>,
 }
 
 /// A driver was called and has not begun to look yet.
@@ -67,8 +69,8 @@ impl<J: Job> Executor<J> {
     /// At most `most` drivers; by default as many as the runtime runs at once.
     pub(super) fn new(runtime: Runtime, most: Option<usize>) -> Self {
         Self {
-            queues: Queues::new(runtime, most),
             word: AtomicUsize::new(0),
+            queues: Queues::new(runtime, most),
         }
     }
 

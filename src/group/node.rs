@@ -20,7 +20,7 @@ use super::watch::Watch;
 use crate::primitives::SpinLock;
 use crate::primitives::atomic::{AtomicUsize, Ordering};
 use crate::runtime::Runtime;
-use crate::sync::{Limit, WaitList};
+use crate::sync::{Limit, TaskWaker, WaitList};
 use crate::task::{CancellationToken, Reason, Task};
 
 /// A child that is ready to be polled.
@@ -32,15 +32,20 @@ impl Job for Ready {
     }
 }
 
+// In this order: what many threads write all the time, the count of those who hold the node, the
+// queues, the lock of the state, lies far from the rest and from one another.
+#[repr(C)]
 pub(super) struct Node {
-    /// `CLOSING`, `CANCELLED`.. Written under the lock of `state`, read by every poll of a child.
-    pub(super) flags: AtomicUsize,
-    runs_on: RunsOn,
     pub(super) setup: Setup,
     pub(super) parent: Option<Parent>,
     /// Set before `CANCELLED` is.
     pub(super) reason: OnceLock<Reason>,
+    /// `CLOSING`, `CANCELLED`.. Written under the lock of `state`, read by every poll of a child.
+    pub(super) flags: AtomicUsize,
+    runs_on: RunsOn,
     pub(super) state: SpinLock<State>,
+    /// Who polls the body of the block, to be told when that closes.
+    pub(super) body: TaskWaker,
 }
 
 /// What polls the children of a group.
@@ -161,6 +166,7 @@ impl Node {
             runs_on,
             parent,
             reason: OnceLock::new(),
+            body: TaskWaker::new(),
             state: SpinLock::new(State {
                 children: Slab::new(),
                 spawned: 0,

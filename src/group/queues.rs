@@ -9,17 +9,19 @@ use super::queue::{Place, Queue};
 use crate::primitives::atomic::Ordering;
 use crate::runtime::Runtime;
 
+// In this order: what is written all the time lies behind what is only read.
+#[repr(C)]
 pub(super) struct Queues<J> {
     pub(super) runtime: Runtime,
+    /// Whether the runtime chooses which child runs next, and reports on them.
+    pub(super) watched: bool,
+    /// How many drivers there may be. `None`: as many as the runtime says.
+    most: Option<usize>,
+    others: OnceLock<Box<[Place<J>]>>,
     /// What was made ready elsewhere than in a driver.
     pub(super) outside: Queue<J>,
     /// The places of the first drivers. Few groups need others.
     first: [Place<J>; FIRST],
-    others: OnceLock<Box<[Place<J>]>>,
-    /// How many drivers there may be. `None`: as many as the runtime says.
-    most: Option<usize>,
-    /// Whether the runtime chooses which child runs next, and reports on them.
-    pub(super) watched: bool,
 }
 
 /// How many drivers have their places inside.
@@ -35,10 +37,10 @@ impl<J> Queues<J> {
         Self {
             watched: runtime.watches_groups(),
             runtime,
+            most,
+            others: OnceLock::new(),
             outside: Queue::new(),
             first: std::array::from_fn(|_| Place::new()),
-            others: OnceLock::new(),
-            most,
         }
     }
 

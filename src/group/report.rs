@@ -1,3 +1,4 @@
+use std::collections::VecDeque;
 use std::fmt;
 
 use super::label::End;
@@ -9,7 +10,16 @@ pub(super) struct Tally {
     failed: usize,
     cancelled: usize,
     aborted: usize,
-    overrun: Vec<String>,
+    /// In a box, as few groups have any.
+    overrun: Option<Box<Overrun>>,
+}
+
+/// Whose shield or clean-up was cut off.
+#[derive(Debug, Clone, Default)]
+struct Overrun {
+    count: usize,
+    /// Of the last of them.
+    names: VecDeque<String>,
 }
 
 /// How many names of overrun tasks are kept.
@@ -26,9 +36,9 @@ impl Tally {
     }
 
     pub(super) fn overrun(&mut self, name: String) {
-        if self.overrun.len() < NAMES {
-            self.overrun.push(name);
-        }
+        let overrun = self.overrun.get_or_insert_default();
+        overrun.count += 1;
+        overrun.keep(name);
     }
 
     pub(super) fn add(&mut self, other: &Self) {
@@ -36,13 +46,47 @@ impl Tally {
         self.failed += other.failed;
         self.cancelled += other.cancelled;
         self.aborted += other.aborted;
-        let room = NAMES - self.overrun.len().min(NAMES);
-        self.overrun
-            .extend(other.overrun.iter().take(room).cloned());
+        if let Some(other) = &other.overrun {
+            let overrun = self.overrun.get_or_insert_default();
+            overrun.count += other.count;
+            for name in &other.names {
+                overrun.keep(name.clone());
+            }
+        }
+    }
+
+    /// The names that are not in `before`, and how many there are besides.
+    fn overrun_since(&self, before: &Self) -> (Vec<String>, usize) {
+        let Some(overrun) = &self.overrun else {
+            return (Vec::new(), 0);
+        };
+        let before = before.overrun.as_deref();
+        let count = overrun.count - before.map_or(0, |before| before.count);
+        // Those of a tree are in no order of time.
+        let mut known: Vec<_> = before.iter().flat_map(|before| &before.names).collect();
+        let is_new = |name: &&String| match known.iter().position(|known| known == name) {
+            Some(place) => {
+                known.swap_remove(place);
+                false
+            }
+            None => true,
+        };
+        let names: Vec<_> = overrun.names.iter().filter(is_new).cloned().collect();
+        let unnamed = count.saturating_sub(names.len());
+        (names, unnamed)
     }
 
     pub(super) fn cancelled(&self) -> usize {
         self.cancelled + self.aborted
+    }
+}
+
+impl Overrun {
+    fn keep(&mut self, name: String) {
+        if self.names.len() == NAMES {
+            self.names.pop_front();
+        }
+        self.names.push_back(name);
     }
 }
 
@@ -65,28 +109,27 @@ pub struct Report {
     pub stuck: Vec<String>,
     /// Tasks whose shield or clean-up was cut off, by path. At most 64 are named.
     pub overrun: Vec<String>,
+    /// How many more were.
+    unnamed: usize,
 }
 
 impl Report {
     pub(super) fn between(before: &Tally, after: &Tally, stuck: Vec<String>) -> Self {
+        let (overrun, unnamed) = after.overrun_since(before);
         Self {
             finished: after.finished.saturating_sub(before.finished),
             failed: after.failed.saturating_sub(before.failed),
             cancelled: after.cancelled.saturating_sub(before.cancelled),
             aborted: after.aborted.saturating_sub(before.aborted),
             stuck,
-            overrun: after
-                .overrun
-                .iter()
-                .skip(before.overrun.len())
-                .cloned()
-                .collect(),
+            overrun,
+            unnamed,
         }
     }
 
     /// Whether no task is left and none was cut off.
     pub fn is_clean(&self) -> bool {
-        self.aborted == 0 && self.stuck.is_empty() && self.overrun.is_empty()
+        self.aborted == 0 && self.stuck.is_empty() && self.overrun.is_empty() && self.unnamed == 0
     }
 }
 
@@ -101,6 +144,9 @@ impl fmt::Display for Report {
             if !names.is_empty() {
                 write!(f, ", {what}: {}", names.join(", "))?;
             }
+        }
+        if self.unnamed > 0 {
+            write!(f, ", and {} more cut off", self.unnamed)?;
         }
         Ok(())
     }

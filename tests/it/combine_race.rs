@@ -208,6 +208,46 @@ fn each_of_many_can_win_and_few_are_polled_for_it() {
 }
 
 #[test]
+fn entrants_that_always_ask_to_be_polled_again_keep_the_turn_from_nobody() {
+    for busy in [8, 20, 40, 63] {
+        // So many that not all are polled whenever one is woken.
+        let entrants = (0..64).map(|index| async move {
+            if index < busy {
+                loop {
+                    yield_now().await;
+                }
+            }
+            index
+        });
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut race = pin!(race(entrants));
+        let mut polls = std::iter::repeat_with(|| race.as_mut().poll(&mut cx)).take(64);
+        let won = polls.find(Poll::is_ready);
+        assert_eq!(won, Some(Poll::Ready(Ok((busy, busy)))));
+    }
+}
+
+#[test]
+fn entrants_that_ask_to_be_polled_again_are_in_a_later_poll() {
+    for busy in [4, 8, 20, 64] {
+        let entrants = (0..64).map(|index| async move {
+            for _ in 0..3 {
+                yield_now().await;
+            }
+            if index >= busy {
+                pending::<()>().await;
+            }
+            index
+        });
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut race = pin!(race(entrants));
+        let mut polls = std::iter::repeat_with(|| race.as_mut().poll(&mut cx)).take(64);
+        let won = polls.find(Poll::is_ready);
+        assert!(matches!(won, Some(Poll::Ready(Ok(_)))), "{busy} busy");
+    }
+}
+
+#[test]
 fn the_index_is_right_if_the_input_learns_late_how_many_it_has() {
     for lens in [[1, 60], [2, 60], [40, 40], [1, 5]] {
         let len = lens.iter().sum();

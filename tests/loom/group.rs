@@ -210,6 +210,24 @@ fn the_end_of_the_body_of_a_block_beside_the_close_of_its_parent_closes_both() {
     });
 }
 
+// G17
+#[test]
+fn a_cancel_beside_the_first_poll_of_a_body_drops_it() {
+    model(|| {
+        let (_hand, rt) = Hand::new();
+        let group = Group::builder(&rt).build();
+        let owner = group.reference();
+        let block = thread::spawn(move || {
+            let body = task_group(&owner, |_| pending::<Result<(), _>>());
+            // Not told, it would wait for ever.
+            assert!(block_on(body).unwrap_err().is_cancelled());
+        });
+        group.cancel("now");
+        block.join().unwrap();
+        assert!(group.is_closed());
+    });
+}
+
 // G1 G9
 #[test]
 fn a_subgroup_made_beside_a_cancel_is_cancelled_or_refused() {

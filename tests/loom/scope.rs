@@ -110,6 +110,28 @@ fn a_task_whose_handle_is_cancelled_beside_its_polls_is_dropped() {
 
 // G21
 #[test]
+fn two_tasks_whose_handles_are_cancelled_beside_one_poll_are_dropped() {
+    model(|| {
+        let (running, s) = left_open();
+        let ends = Arc::new(Ends(s.clone()));
+        let tasks = [ends.clone(), ends].map(|ends| {
+            s.spawn(async move {
+                let _ends = ends;
+                pending::<()>().await
+            })
+        });
+        let other = thread::spawn(move || {
+            for task in tasks {
+                task.cancel("by its handle");
+            }
+        });
+        assert!(block_on(running).unwrap_err().is_cancelled());
+        other.join().unwrap();
+    });
+}
+
+// G21
+#[test]
 fn a_cancel_beside_the_end_of_its_task_does_not_reach_the_next_in_its_slot() {
     model(|| {
         let (running, s) = left_open();

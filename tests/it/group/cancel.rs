@@ -310,6 +310,24 @@ fn a_deadline_cancels_the_group_and_leaves_no_timer_behind() {
 }
 
 #[test]
+fn each_task_of_an_isolated_group_is_one_of_the_runtime() {
+    let sim = Sim::new();
+    let group = Group::builder(&sim.runtime()).isolated().build();
+    for _ in 0..3 {
+        group.spawn(pending::<()>());
+    }
+    group.task("polite").spawn_with(|cx| async move {
+        cx.shield(pending::<()>()).await;
+    });
+    sim.run_until_idle();
+    assert_eq!((sim.live_tasks(), group.len()), (4, 4));
+    group.abort();
+    sim.block_on(group.closed()).unwrap();
+    sim.run_until_idle();
+    assert_eq!(sim.live_tasks(), 0);
+}
+
+#[test]
 fn isolated_tasks_are_cancelled_and_counted_like_all_others() {
     let sim = Sim::new();
     let group = Group::builder(&sim.runtime()).build();

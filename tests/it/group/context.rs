@@ -78,6 +78,36 @@ fn a_shield_that_does_not_end_is_cut_off_and_named() {
     assert!(group.is_closed());
 }
 
+// G5
+#[test]
+fn shields_inside_and_after_one_another_share_one_budget() {
+    for (limit, inside) in [(4, true), (4, false), (7, true), (7, false)] {
+        let sim = Sim::new();
+        let group = Group::builder(&sim.runtime())
+            .name("g")
+            .hard_limit(SECOND * limit)
+            .build();
+        let handle = group.task("t").spawn_with(move |cx| async move {
+            let rest = || cx.runtime().sleep(SECOND * 3);
+            let first = cx.shield(async {
+                rest().await;
+                if inside {
+                    cx.shield(rest()).await;
+                }
+            });
+            first.await;
+            if !inside {
+                cx.shield(rest()).await;
+            }
+        });
+        sim.run_until_idle();
+        let report = sim.block_on(group.shutdown(SECOND * 30));
+        assert_eq!(sim.elapsed(), SECOND * limit.min(6));
+        assert_eq!(report.overrun.is_empty(), limit > 6, "{report}");
+        assert_eq!(sim.block_on(handle).is_ok(), limit > 6);
+    }
+}
+
 #[test]
 fn a_shield_covers_a_group_made_inside_and_a_deadline_works_through_it() {
     let sim = Sim::new();
@@ -189,6 +219,82 @@ fn a_clean_up_over_its_budget_is_dropped_and_named() {
     assert_eq!(report.overrun, ["g/slow"]);
     assert_eq!(sim.elapsed(), SECOND * 2);
     assert_eq!(log.take(), ["cut off", "never came to this one"]);
+}
+
+#[test]
+fn a_report_names_what_was_cut_off_since_it_began_and_counts_the_rest() {
+    let cleans_for_ever = |group: &Group, name: String| {
+        group.task(name).spawn_with(|cx| async move {
+            cx.on_exit(pending());
+            pending::<()>().await
+        })
+    };
+    // As many as names are kept, and more; in the group, or below it.
+    for before in [0, 1, 64, 65, 200] {
+        for below in [false, true] {
+            let sim = Sim::new();
+            let group = Group::builder(&sim.runtime())
+                .name("g")
+                .hard_limit(SECOND)
+                .build();
+            let sub = group.subgroup("s").unwrap();
+            let early = if below { &sub } else { &group };
+            for index in 0..before {
+                let task = cleans_for_ever(early, index.to_string());
+                sim.run_until_idle();
+                task.cancel("x");
+                sim.block_on(task).unwrap_err();
+            }
+            cleans_for_ever(&group, "late".to_owned());
+            sim.run_until_idle();
+            let report = sim.block_on(group.shutdown(SECOND * 30));
+            assert!(!report.is_clean());
+            let text = report.to_string();
+            let (named, counted) = ("cut off: g/late", "and 1 more cut off");
+            assert!(
+                text.ends_with(named) || text.ends_with(counted),
+                "{before}: {text}"
+            );
+            if before < 64 {
+                assert_eq!(report.overrun, ["g/late"]);
+            }
+        }
+    }
+    let sim = Sim::new();
+    let group = Group::builder(&sim.runtime()).hard_limit(SECOND).build();
+    for index in 0..70 {
+        cleans_for_ever(&group, index.to_string());
+    }
+    sim.run_until_idle();
+    let report = sim.block_on(group.shutdown(SECOND * 30));
+    assert_eq!(report.overrun.len(), 64);
+    assert!(report.to_string().ends_with(", and 6 more cut off"));
+}
+
+#[test]
+fn uncancellable_work_over_its_budget_is_dropped_and_counted() {
+    let sim = Sim::new();
+    let group = Group::builder(&sim.runtime())
+        .hard_limit(SECOND * 2)
+        .build();
+    let log = Log::default();
+    group.task("t").spawn_with({
+        let log = log.clone();
+        move |cx| async move {
+            let gone = log.on_drop("work dropped");
+            let work = cx.uncancellable(async move {
+                let _gone = gone;
+                pending::<()>().await
+            });
+            log.add(format!("{}", work.await.unwrap_err()));
+        }
+    });
+    sim.run_until_idle();
+    let report = sim.block_on(group.shutdown(SECOND * 30));
+    assert_eq!(sim.elapsed(), SECOND * 2);
+    assert_eq!((report.cancelled, report.aborted), (1, 1));
+    assert!(!report.is_clean());
+    assert_eq!(log.take(), ["work dropped"]);
 }
 
 #[test]

@@ -730,3 +730,25 @@ fn what_a_cancelled_scope_refuses_is_not_counted_as_cancelled() {
     let error = result.unwrap_err().into_tasks().unwrap();
     assert_eq!((error.failures().len(), error.cancelled()), (1, 1));
 }
+
+// G21
+#[test]
+fn a_scope_that_is_over_takes_nothing_more() {
+    let census = Census::default();
+    let (hand_over, handed) = mpsc::channel();
+    let mut running = Polled::new(scope(|s| {
+        hand_over.send(s).unwrap();
+        async { Ok(()) }
+    }));
+    running.ready().unwrap();
+    let s = handed.recv().unwrap();
+    assert!(s.is_cancelled());
+    let alive = census.clone();
+    let mut task = Polled::new(s.spawn(async move {
+        let _alive = alive;
+        pending::<()>().await
+    }));
+    assert_eq!(census.alive(), 0);
+    assert!(task.ready().unwrap_err().is_cancelled());
+    assert!(s.is_empty());
+}

@@ -67,7 +67,8 @@ pub(crate) async fn work(reader: Reader, jobs: Receiver<PathBuf>, results: Sende
     while let Some(path) = jobs.pop().await {
         let result = reader.read(&path).await;
         if results.push(Outcome { path, result }).await.is_err() {
-            return; // The printer has gone: it says why.
+            jobs.close_now(); // The printer has gone and says why: nobody needs the rest.
+            return;
         }
     }
 }

@@ -141,7 +141,7 @@ fn links_are_found_as_browsers_find_them() {
         _ => String::new(),
     });
     let start = format!("{base}/in/");
-    let done = Program::new("crawler", &[&start]).end();
+    let done = Program::new("crawler", &[&start, &format!("{start}#part")]).end();
     assert_eq!(done.code, Some(0), "{}", done.stderr);
     let mut asked: Vec<_> = asked.try_iter().collect();
     asked.sort_unstable();
@@ -232,6 +232,14 @@ fn a_signal_lets_what_is_under_way_finish_and_counts_the_rest() {
         );
         assert!(asked.try_recv().is_err());
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_reader_that_has_gone_ends_it() {
+    let done = Program::unheard("crawler", &[]).end();
+    assert_eq!(done.code, Some(1), "{}", done.stderr);
+    assert!(done.stderr.contains("Broken pipe"), "{}", done.stderr);
 }
 
 #[cfg(unix)]

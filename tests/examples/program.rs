@@ -43,17 +43,31 @@ struct Text {
 
 impl Program {
     pub(crate) fn new(example: &str, args: &[&str]) -> Self {
+        Self::start(example, args, Stdio::piped())
+    }
+
+    /// One whose standard output nobody reads any more.
+    #[cfg(all(unix, feature = "threads"))]
+    pub(crate) fn unheard(example: &str, args: &[&str]) -> Self {
+        let (gone, stdout) = std::os::unix::net::UnixStream::pair().unwrap();
+        drop(gone);
+        Self::start(example, args, std::os::fd::OwnedFd::from(stdout).into())
+    }
+
+    fn start(example: &str, args: &[&str], stdout: Stdio) -> Self {
         let mut child = Command::new(path(example))
             .args(args)
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
+            .stdout(stdout)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         let said = Arc::new(Said::default());
-        let (stdout, stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
-        listen(&said, stdout, |text| &mut text.stdout);
-        listen(&said, stderr, |text| &mut text.stderr);
+        match child.stdout.take() {
+            Some(stdout) => listen(&said, stdout, |text| &mut text.stdout),
+            None => said.text.lock().unwrap().closed += 1,
+        }
+        listen(&said, child.stderr.take().unwrap(), |text| &mut text.stderr);
         Self {
             name: example.to_owned(),
             child,

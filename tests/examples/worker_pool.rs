@@ -165,8 +165,9 @@ mod signals {
                 "{}",
                 done.stderr
             );
-            let stopped = format!("worker_pool: stopped by SIG{signal}: 1 finished, 0 failed, ");
+            let stopped = format!("worker_pool: stopped by SIG{signal}: ");
             assert!(done.stderr.contains(&stopped), "{}", done.stderr);
+            assert!(done.stderr.contains(" 0 aborted\n"), "{}", done.stderr);
         }
     }
 
@@ -187,6 +188,47 @@ mod signals {
             done.stderr
         );
         assert!(done.stderr.contains("1 aborted"), "{}", done.stderr);
+    }
+
+    #[test]
+    fn a_reader_that_has_gone_ends_it() {
+        let folder = Folder::new("unread");
+        for n in 0..50 {
+            folder.file(&n.to_string(), "text");
+        }
+        let all = folder.0.to_str().unwrap();
+        let done = Program::unheard("worker_pool", &["--queue", "1", all]).end();
+        assert_eq!(done.code, Some(1), "{}", done.stderr);
+        assert!(done.stderr.contains("Broken pipe"), "{}", done.stderr);
+    }
+
+    #[test]
+    fn a_file_that_takes_too_long_fails_and_gives_its_thread_back() {
+        let folder = Folder::new("endless");
+        let pipe = pipe(&folder);
+        let next = folder.file("1", "text");
+        let args = [
+            "--workers",
+            "1",
+            "--threads",
+            "1",
+            "--timeout",
+            "5",
+            &pipe,
+            &next,
+        ];
+        let pool = Program::new("worker_pool", &args);
+        let mut writer = until_read(&pipe);
+        // Without an end, but for that of its reader.
+        while writer.write_all(&[b'x'; 1024]).is_ok() {}
+        let done = pool.end();
+        assert_eq!(done.code, Some(1), "{}", done.stderr);
+        assert_eq!(counted(&done.stdout), [["0", "1", "4", &*next]]);
+        assert!(
+            done.stderr.contains("worker_pool: 1 done, 1 failed\n"),
+            "{}",
+            done.stderr
+        );
     }
 
     #[test]

@@ -15,13 +15,17 @@ mod clients;
 #[cfg(unix)]
 mod service;
 
-use std::process::ExitCode;
-
-const FAILED: u8 = 1;
-const BAD_USAGE: u8 = 2;
-
 #[cfg(unix)]
-fn main() -> ExitCode {
+fn main() -> std::process::ExitCode {
+    use std::process::ExitCode;
+
+    const FAILED: u8 = 1;
+    const BAD_USAGE: u8 = 2;
+
+    let refuse = |error: &str, status: u8| {
+        eprintln!("service: {error}");
+        ExitCode::from(status)
+    };
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
     let arguments: Vec<_> = arguments.iter().map(|text| text.to_str()).collect();
     let done = match &arguments[..] {
@@ -33,12 +37,6 @@ fn main() -> ExitCode {
 }
 
 #[cfg(not(unix))]
-fn main() -> ExitCode {
-    let _ = BAD_USAGE;
-    refuse("worker processes need Unix", FAILED)
-}
-
-fn refuse(error: &str, status: u8) -> ExitCode {
-    eprintln!("service: {error}");
-    ExitCode::from(status)
+fn main() {
+    println!("worker processes need Unix");
 }

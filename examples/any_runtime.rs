@@ -5,8 +5,6 @@
 //! cargo run --example any_runtime --features tokio,smol,async-std
 //! ```
 
-use untethered::Runtime;
-
 /// The library. It names no runtime, and turns no feature on.
 mod mirrors {
     use std::time::Duration;
@@ -30,28 +28,60 @@ mod mirrors {
     }
 }
 
-/// What each program has one line of.
-fn runtimes() -> Vec<(&'static str, Runtime)> {
-    vec![
-        #[cfg(feature = "tokio")]
-        ("tokio", {
-            // A program under `#[tokio::main]` says `runtime::tokio()?`.
-            let host = tokio::runtime::Runtime::new().expect("the system gives threads");
-            let host = Box::leak(Box::new(host)); // for as long as the program lives
-            Runtime::try_from(host.handle().clone()).expect("its timers are on")
-        }),
-        #[cfg(feature = "smol")]
-        ("smol", untethered::runtime::smol()),
-        #[cfg(feature = "async-std")]
-        ("async-std", untethered::runtime::async_std()),
-        #[cfg(feature = "threads")]
-        ("threads", untethered::runtime::threads(2)),
-    ]
+const DELAYS: [u64; 3] = [10_000, 1, 1];
+
+/// The `main` of an application on tokio.
+#[cfg(feature = "tokio")]
+#[tokio::main]
+async fn on_tokio() -> Option<String> {
+    let rt = untethered::runtime::tokio().expect("this is inside of tokio");
+    mirrors::quickest(&rt, DELAYS).await
 }
 
+/// The same on smol.
+#[cfg(feature = "smol")]
+fn on_smol() -> Option<String> {
+    let rt = untethered::runtime::smol();
+    smol::block_on(mirrors::quickest(&rt, DELAYS))
+}
+
+/// The same on async-std.
+#[cfg(feature = "async-std")]
+fn on_async_std() -> Option<String> {
+    let rt = untethered::runtime::async_std();
+    async_std::task::block_on(mirrors::quickest(&rt, DELAYS))
+}
+
+/// The same without a runtime.
+#[cfg(feature = "threads")]
+fn on_threads() -> Option<String> {
+    let rt = untethered::runtime::threads(2);
+    rt.block_on(mirrors::quickest(&rt, DELAYS))
+}
+
+/// The same in a test of the library, on virtual time.
+fn in_a_test() -> Option<String> {
+    let sim = untethered::sim::Sim::new();
+    sim.block_on(mirrors::quickest(&sim.runtime(), DELAYS))
+}
+
+/// A program has one of them.
+type Main = fn() -> Option<String>;
+
 fn main() {
-    for (name, rt) in runtimes() {
-        let quickest = rt.block_on(mirrors::quickest(&rt, [10_000, 1, 1]));
+    let mains: &[(&str, Main)] = &[
+        #[cfg(feature = "tokio")]
+        ("tokio", on_tokio),
+        #[cfg(feature = "smol")]
+        ("smol", on_smol),
+        #[cfg(feature = "async-std")]
+        ("async-std", on_async_std),
+        #[cfg(feature = "threads")]
+        ("threads", on_threads),
+        ("a test", in_a_test),
+    ];
+    for (name, main) in mains {
+        let quickest = main();
         println!("{name}: {}", quickest.as_deref().unwrap_or("nobody"));
         assert!(quickest.is_some_and(|mirror| mirror != "mirror 0"));
     }

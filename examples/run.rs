@@ -2,7 +2,7 @@
 //! what was opened is closed. A second Ctrl-C ends it at once.
 //!
 //! ```text
-//! cargo run --example run --features signal
+//! cargo run --example run
 //! ```
 
 use std::process::ExitCode;
@@ -38,7 +38,7 @@ fn main() -> ExitCode {
 
 /// Takes a request every so often, until it is asked to stop.
 async fn serve(cx: Context) -> u32 {
-    println!("serving for ten seconds: press Ctrl-C");
+    println!("serving for three seconds: press Ctrl-C");
     // Left to the end: it is asked to stop after `serve` has returned, and given a second.
     let statistics = cx.group().task("statistics");
     let statistics = statistics.on_cancel(OnCancel::Grace(Duration::from_secs(1)));
@@ -49,7 +49,7 @@ async fn serve(cx: Context) -> u32 {
 
     let mut requests = Vec::new();
     let between = Duration::from_millis(100);
-    while requests.len() < 100 && !sleep_or_stop(cx.runtime(), between, cx.token()).await {
+    while requests.len() < 30 && !sleep_or_stop(cx.runtime(), between, cx.token()).await {
         let rt = cx.runtime().clone();
         requests.push(cx.spawn(async move { rt.sleep(Duration::from_secs(1)).await }));
     }

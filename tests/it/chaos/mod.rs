@@ -2,6 +2,7 @@
 
 mod ledger;
 mod service;
+mod tasks;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -254,7 +255,7 @@ fn hour(seed: u64, seen: &Sometimes) {
     assert_eq!(shared.at_work.available(), shared.at_work.total());
 }
 
-// U5
+// G23 U5
 #[test]
 fn an_hour_of_chaos_keeps_its_promises() {
     let seen = Sometimes::new([

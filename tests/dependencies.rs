@@ -72,6 +72,7 @@ fn output(command: &mut Command) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+// U4
 #[test]
 fn every_licence_is_one_that_asks_for_nothing() {
     let packages = packages();
@@ -120,6 +121,7 @@ fn advisories(text: &str) -> Vec<Advisory<'_>> {
         .collect()
 }
 
+// U4
 #[test]
 fn known_weaknesses_are_not_here_or_have_their_reason() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/advisories.txt");

@@ -22,6 +22,15 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
+// U1
+#[test]
+fn the_compiler_refuses_unsafe_code() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs");
+    let text = fs::read_to_string(root).unwrap();
+    assert!(text.lines().any(|line| line == "#![forbid(unsafe_code)]"));
+}
+
+// U2
 #[test]
 fn only_the_runtime_module_names_a_runtime() {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");

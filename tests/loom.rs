@@ -1,14 +1,47 @@
 //! Every order in which threads can meet in the locks of the crate.
 //!
 //! ```text
-//! RUSTFLAGS="--cfg untethered_loom" cargo test --release --test loom
+//! RUSTFLAGS="--cfg untethered_loom" cargo test --release --no-default-features --lib --test loom
 //! ```
+//!
+//! What synchronises threads, and where its models are:
+//!
+//! | Of `src` | Models |
+//! |---|---|
+//! | `queue` | this file; from threads that sleep: `loom/blocking.rs` |
+//! | `sync::{event, limit, once, wait_list}` | this file |
+//! | `sync::{rate_limit, keyed_rate_limit}` | `loom/rate.rs` |
+//! | `sync::task_waker` | there |
+//! | `task::{token, outcome}` | this file |
+//! | `group`, `group::scope` | `loom/group.rs`, `loom/scope.rs`, `group::driver_model` |
+//! | `set`, `combine::pack` | `set::model`, `combine::pack::model` |
+//! | `stream::hub` | `loom/stream.rs` |
+//! | `memo`, `pool`, `signal::shutdown` | this file |
+//! | `runtime::block_on`, `runtime::timers` | this file, `runtime::timers::model` |
+//!
+//! Without one:
+//!
+//! | Of `src` | Why |
+//! |---|---|
+//! | `primitives::SpinLock` | the checker has no notion of spinning: it plays a lock in its place, and who uses it is modelled. The lock is that of a crate |
+//! | `runtime::blocking` | waits on a `Condvar` for so long at most, and a model has no time; its unit tests start the thread beside the work that comes as it ends |
+//! | `runtime::tokio`, `runtime::{async_io, async_std, smol}` | the other half is a foreign runtime: the contract suite runs on each |
+//! | `http` | one lock each and counters; what crosses threads is the socket of a runtime |
+//! | `signal::{unix, windows}`, `workers` | processes and signals: tested with real ones |
+//! | `sim` | one thread; others only wake it, by a `park` |
+//! | `context`, `time::timer` | a lock that one task takes, a counter that nothing is read through |
 #![cfg(untethered_loom)]
 
+#[path = "loom/blocking.rs"]
+mod blocking;
 #[path = "loom/group.rs"]
 mod group;
+#[path = "loom/rate.rs"]
+mod rate;
 #[path = "loom/scope.rs"]
 mod scope;
+#[path = "loom/stream.rs"]
+mod stream;
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;

@@ -1,3 +1,6 @@
+use std::pin::pin;
+use std::task::{Context, Waker};
+
 use untethered::group::{Group, scope};
 use untethered::sim::Sim;
 
@@ -46,6 +49,30 @@ fn groups_and_subgroups_that_are_over_leave_nothing() {
     round();
     let (counts, ()) = count(|| (0..10_000).for_each(|_| round()));
     assert!(counts.kept < 1_000, "{counts:?}");
+}
+
+#[test]
+fn waits_for_a_group_that_are_dropped_leave_nothing() {
+    let sim = Sim::new();
+    let group = Group::builder(&sim.runtime()).limit(1).build();
+    let mut handle = group.spawn(std::future::pending::<()>());
+    sim.run_until_idle();
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut wait = || {
+        assert!(pin!(group.closing()).poll(&mut cx).is_pending());
+        assert!(pin!(group.closed()).poll(&mut cx).is_pending());
+        assert!(pin!(group.token().cancelled()).poll(&mut cx).is_pending());
+        assert!(pin!(handle.ended()).poll(&mut cx).is_pending());
+        assert!(pin!(&mut handle).poll(&mut cx).is_pending());
+        assert!(
+            pin!(group.spawn_when_free(async {}))
+                .poll(&mut cx)
+                .is_pending()
+        );
+    };
+    wait();
+    let (counts, ()) = count(|| (0..100_000).for_each(|_| wait()));
+    assert_eq!(counts.kept, 0, "{counts:?}");
 }
 
 #[test]

@@ -15,6 +15,7 @@ use crate::tree::Tree;
 /// Rewrites the snapshot when it is set: `UNTETHERED_REWRITE_API=1 cargo test --test api`.
 const REWRITE: &str = "UNTETHERED_REWRITE_API";
 
+// U3
 #[test]
 fn the_api_is_the_one_written_down() {
     let tree = Tree::of_this_crate();
@@ -95,6 +96,7 @@ fn nobody_forgets_to_await() {
     );
 }
 
+// U3
 #[test]
 fn the_auto_traits_of_every_type_are_stated() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/auto_traits");

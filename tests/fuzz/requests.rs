@@ -37,6 +37,7 @@ fn parts<const N: usize>(input: &[u8]) -> [&[u8]; N] {
 
 /// A request that can not be sent is an error; one that is sent has the header as it was given,
 /// once, and no user name in its URL.
+// H15
 #[test]
 fn urls_and_headers() {
     bolero::check!().for_each(|input: &[u8]| {
@@ -72,6 +73,7 @@ fn urls_and_headers() {
 }
 
 /// Where a server sends its visitors: no visit leaves http and https, none goes on for ever.
+// H15
 #[test]
 fn locations() {
     bolero::check!().for_each(|input: &[u8]| {

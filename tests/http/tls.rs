@@ -173,6 +173,7 @@ fn fetch(
     })
 }
 
+// H14
 #[test]
 fn a_root_that_is_trusted() {
     let authority = Authority::new();
@@ -186,6 +187,7 @@ fn a_root_that_is_trusted() {
     server.finish();
 }
 
+// H14
 #[test]
 fn certificates_that_prove_nothing() {
     let authority = Authority::new();
@@ -223,6 +225,7 @@ fn certificates_that_prove_nothing() {
     server.finish();
 }
 
+// H14
 #[test]
 fn no_tls_on_the_other_side() {
     let server = Server::new(|peer| {

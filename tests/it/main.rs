@@ -2,6 +2,8 @@
 
 mod auto_traits;
 
+#[cfg(feature = "http")]
+mod chaos;
 mod combine_busy;
 mod combine_gather;
 mod combine_panics;
@@ -32,6 +34,7 @@ mod sim_explore;
 mod sim_network;
 mod sim_orders;
 mod sim_planted;
+mod sometimes;
 mod stream_adaptors;
 mod stream_concurrent;
 mod stream_on_runtime;

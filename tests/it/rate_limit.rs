@@ -8,6 +8,9 @@ use untethered::sim::{Order, Sim, drop_at_every_poll, explore_orders, yield_now}
 use untethered::sync::RateLimit;
 
 use crate::polled::Polled;
+use crate::random::Random;
+use crate::sometimes::Sometimes;
+use crate::support::seeds;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -179,39 +182,94 @@ fn the_first_waiter_dropped_lets_the_next_watch_the_clock() {
     assert_eq!(sim.elapsed(), SECOND);
 }
 
+#[derive(Clone, Copy)]
+enum Step {
+    Acquire,
+    Try,
+    Drop,
+    Pass,
+    Turn,
+}
+
 // L1
 #[test]
 fn random_waits_keep_the_window() {
-    explore_orders(100, |sim| {
+    let steps = [
+        (6, Step::Acquire),
+        (2, Step::Try),
+        (2, Step::Drop),
+        (4, Step::Pass),
+        (4, Step::Turn),
+    ];
+    let seen = Sometimes::new([
+        "at once",
+        "after a wait",
+        "in a full window",
+        "refused",
+        "dropped first",
+        "dropped behind",
+        "dropped when woken",
+    ]);
+    for seed in seeds(1000) {
+        let sim = Sim::new();
         let rt = sim.runtime();
-        let rate = RateLimit::new(4, SECOND);
-        let all = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
-        let tasks: Vec<_> = (0..20u32)
-            .map(|index| {
-                let (rate, rt, all) = (rate.clone(), rt.clone(), all.clone());
-                rt.clone().spawn(async move {
-                    rt.sleep(Duration::from_millis(u64::from(index * 137 % 1500)))
-                        .await;
-                    rate.acquire(&rt).await;
-                    all.lock().unwrap().push(rt.now());
-                })
-            })
-            .collect();
-        let begin = rt.now();
-        sim.block_on(async {
-            for (index, task) in tasks.into_iter().enumerate() {
-                if index % 5 == 2 {
-                    drop(task);
-                } else {
-                    task.await.unwrap();
-                }
+        let mut random = Random::new(seed);
+        let limit = 1 + random.below(4);
+        let rate = RateLimit::new(limit, SECOND);
+        let (mut waits, mut starts) = (Vec::new(), Vec::new());
+        let turn = |waits: &mut Vec<Polled<_>>, starts: &mut Vec<Duration>| {
+            let before = waits.len();
+            waits.retain_mut(|wait| wait.poll().is_pending());
+            for _ in waits.len()..before {
+                starts.push(sim.elapsed());
+                seen.hit("after a wait");
             }
-        });
-        let all = all.lock().unwrap();
-        assert!(all.len() >= 16);
-        let all: Vec<_> = all.iter().map(|&start| start - begin).collect();
-        assert_window(&all, 4, SECOND);
-    });
+        };
+        for _ in 0..8 + random.below(24) {
+            match random.weighted(&steps) {
+                Step::Acquire => {
+                    let mut wait = Polled::new(rate.acquire(&rt));
+                    if wait.poll().is_ready() {
+                        assert!(waits.is_empty(), "seed {seed}: it passed those who wait");
+                        starts.push(sim.elapsed());
+                        seen.hit("at once");
+                    } else {
+                        seen.hit_if("in a full window", waits.is_empty());
+                        waits.push(wait);
+                    }
+                }
+                Step::Try if rate.try_acquire(&rt) => starts.push(sim.elapsed()),
+                Step::Try => seen.hit("refused"),
+                Step::Drop if !waits.is_empty() => {
+                    let at = random.below(waits.len());
+                    let dropped = waits.remove(at);
+                    let behind = ["dropped first", "dropped behind"][usize::from(at > 0)];
+                    seen.hit(if dropped.woken() > 0 {
+                        "dropped when woken"
+                    } else {
+                        behind
+                    });
+                }
+                Step::Pass => {
+                    sim.advance(Duration::from_millis(random.below(700) as u64));
+                }
+                Step::Turn => turn(&mut waits, &mut starts),
+                Step::Drop => {}
+            }
+        }
+        for _ in 0..waits.len() {
+            sim.advance(SECOND);
+            turn(&mut waits, &mut starts);
+        }
+        assert!(
+            waits.is_empty(),
+            "seed {seed}: {} are stranded",
+            waits.len()
+        );
+        assert_window(&starts, limit, SECOND);
+        sim.assert_empty();
+    }
+    seen.assert_each(100);
 }
 
 #[test]

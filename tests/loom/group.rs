@@ -18,7 +18,7 @@ use untethered::runtime::{BoxFuture, Sleeper, Spawner};
 
 /// Keeps its tasks until [`run`](Self::run).
 #[derive(Clone)]
-struct Hand(Arc<Mutex<Vec<BoxFuture<'static, ()>>>>);
+pub(super) struct Hand(Arc<Mutex<Vec<BoxFuture<'static, ()>>>>);
 
 struct Woken(AtomicBool);
 
@@ -29,7 +29,7 @@ impl Wake for Woken {
 }
 
 impl Hand {
-    fn new() -> (Self, Runtime) {
+    pub(super) fn new() -> (Self, Runtime) {
         let hand = Self(Arc::new(Mutex::new(Vec::new())));
         (hand.clone(), Runtime::new(hand.clone(), hand))
     }

@@ -116,6 +116,7 @@ pub(super) async fn reset_before_the_answer(subject: Subject) {
         .await;
 }
 
+// H16
 pub(super) async fn body_above_the_limit(subject: Subject) {
     let server = Server::new(|peer| {
         let request = peer.request().unwrap();

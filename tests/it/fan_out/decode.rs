@@ -267,7 +267,7 @@ fn a_long_body_comes_whole() {
     assert!(decoded("gzip, GZIP", &twice, 777).unwrap() == plain);
 }
 
-// H9
+// H9 H16
 #[test]
 fn limits_count_what_was_decoded() {
     let gzip = gzip(&vec![b'a'; 1 << 20]);

@@ -347,6 +347,7 @@ fn the_body_of_a_refused_status_is_cut() {
     assert_eq!(server.seen().running, 0);
 }
 
+// H16
 #[test]
 fn a_body_above_the_limit_is_an_error_and_is_not_read_on() {
     let sim = Sim::new();
@@ -377,6 +378,7 @@ fn a_body_above_the_limit_is_an_error_and_is_not_read_on() {
     assert_eq!(server.seen().running, 0);
 }
 
+// H16
 #[test]
 fn the_body_limit_is_on_by_default() {
     let sim = Sim::new();

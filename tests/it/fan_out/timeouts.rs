@@ -30,6 +30,7 @@ fn fails(error: &FetchError, phase: TimeoutPhase) -> bool {
     error.kind() == ErrorKind::Timeout(phase)
 }
 
+// H16
 #[test]
 fn each_limit_fires_at_its_moment_and_not_before() {
     // The limit, and when it fires. A nanosecond more is enough everywhere.
@@ -144,6 +145,7 @@ fn whether_it_was_sent_is_known() {
     assert!(error.unwrap_err().maybe_sent());
 }
 
+// H16
 #[test]
 fn defaults_are_30_s_in_total_and_10_s_to_connect() {
     let sim = Sim::new();

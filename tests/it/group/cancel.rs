@@ -224,6 +224,28 @@ fn shutdown_cancels_waits_aborts_and_reports() {
     assert_eq!(report.finished, 0);
 }
 
+// G23
+#[test]
+fn a_report_counts_the_tasks_of_all_subgroups() {
+    let sim = Sim::new();
+    let group = Group::builder(&sim.runtime()).name("g").build();
+    let below = group.subgroup("below").unwrap();
+    let lowest = below.subgroup("lowest").unwrap();
+    for group in [&group, &below, &lowest] {
+        group.spawn(pending::<()>());
+        group
+            .task("polite")
+            .on_cancel(OnCancel::Finish)
+            .spawn_with(|cx| async move { cx.token().cancelled().await });
+    }
+    // What ended before does not count, wherever it was.
+    lowest.spawn(async {});
+    drop(below.subgroup("over").unwrap());
+    sim.run_until_idle();
+    let report = sim.block_on(group.shutdown(SECOND));
+    assert_eq!((report.finished, report.cancelled), (3, 3), "{report}");
+}
+
 #[test]
 fn a_dropped_shutdown_leaves_the_cancel_in_force() {
     let sim = Sim::new();

@@ -12,6 +12,7 @@ use untethered::sim::{Order, Sim, explore_orders, yield_now};
 
 use super::{ByHand, Census, Log};
 use crate::random::Random;
+use crate::sometimes::Sometimes;
 use crate::support::seeds;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -52,8 +53,8 @@ const STEPS: [(usize, Step); 14] = [
 ];
 
 /// What a run did.
-#[derive(Default)]
 struct Run {
+    seen: Sometimes,
     census: Census,
     handles: Vec<Handle<()>>,
     hooks: Vec<Handle<()>>,
@@ -61,6 +62,16 @@ struct Run {
 }
 
 impl Run {
+    fn new(seen: &Sometimes) -> Self {
+        Self {
+            seen: seen.clone(),
+            census: Census::default(),
+            handles: Vec::new(),
+            hooks: Vec::new(),
+            hooks_ran: Arc::default(),
+        }
+    }
+
     fn step(&mut self, random: &mut Random, groups: &mut Vec<Group>, step: Step) {
         let alive = self.census.clone();
         let turns = random.below(4);
@@ -80,15 +91,20 @@ impl Run {
             Step::SpawnPolite => {
                 let policy = [OnCancel::Finish, OnCancel::Grace(SECOND)][turns % 2];
                 let task = group.task("polite").on_cancel(policy);
+                let seen = self.seen.clone();
                 self.handles.push(task.spawn_with(move |cx| async move {
                     let _alive = alive.clone();
+                    let cleaned = seen.clone();
                     cx.on_exit(async move {
                         let _alive = alive;
                         yield_now().await;
+                        cleaned.hit("clean-up");
                     });
                     cx.shield(yield_now()).await;
+                    seen.hit_if("cancelled in a shield", cx.is_cancelled());
                     cx.token().cancelled().await;
                     yield_now().await;
+                    seen.hit("polite end");
                 }));
             }
             Step::SpawnIsolated => {
@@ -102,8 +118,10 @@ impl Run {
             }
             Step::SpawnMember => {
                 let task = group.task("parent");
+                let seen = self.seen.clone();
                 self.handles.push(task.spawn_with(move |cx| async move {
                     yield_now().await;
+                    seen.hit_if("child while it closes", cx.group().is_closing());
                     let child = alive.clone();
                     cx.spawn(async move {
                         let _alive = child;
@@ -112,20 +130,37 @@ impl Run {
                     drop(alive);
                 }));
             }
+            Step::Fail if turns == 1 => self.handles.push(group.spawn(async move {
+                let _alive = alive;
+                std::panic::resume_unwind(Box::new("one of them panics"))
+            })),
             Step::Fail => self.handles.push(group.spawn_fallible(async move {
                 let _alive = alive;
                 yield_now().await;
                 if turns == 0 {
-                    panic!("one of them panics");
+                    std::panic::resume_unwind(Box::new("one of them panics"));
                 }
                 Err("one of them fails")
             })),
-            Step::Subgroup => groups.extend(group.subgroup("sub").ok()),
-            Step::Close if index > 0 => group.close(),
-            Step::Cancel if index > 0 => group.cancel("by chance"),
-            Step::Drop if index > 0 => drop(groups.swap_remove(index)),
+            Step::Subgroup => match group.subgroup("sub") {
+                Ok(sub) => groups.push(sub),
+                Err(_) => self.seen.hit("subgroup refused"),
+            },
+            Step::Close if index > 0 => {
+                self.seen.hit_if("close with tasks", !group.is_empty());
+                group.close();
+            }
+            Step::Cancel if index > 0 => {
+                self.seen.hit_if("cancel with tasks", !group.is_empty());
+                group.cancel("by chance");
+            }
+            Step::Drop if index > 0 => {
+                self.seen.hit_if("drop with tasks", !group.is_empty());
+                drop(groups.swap_remove(index));
+            }
             Step::StopOne if !self.handles.is_empty() => {
                 let handle = &self.handles[random.below(self.handles.len())];
+                self.seen.hit_if("stopped when over", handle.is_finished());
                 if turns == 0 {
                     handle.abort();
                 } else {
@@ -152,7 +187,23 @@ impl Run {
 // G1 G4 G9 G10
 #[test]
 fn random_schedules_end_with_nothing_left() {
-    let mut hooks_ran = 0;
+    let seen = Sometimes::new([
+        "cancel with tasks",
+        "cancelled",
+        "cancelled in a shield",
+        "child while it closes",
+        "clean-up",
+        "close with tasks",
+        "drop with tasks",
+        "failed",
+        "finished",
+        "hook ran",
+        "hook taken back",
+        "panicked",
+        "polite end",
+        "stopped when over",
+        "subgroup refused",
+    ]);
     for seed in seeds(600) {
         let order = match seed % 8 {
             0 => Order::Fifo,
@@ -163,7 +214,7 @@ fn random_schedules_end_with_nothing_left() {
         sim.parallelism(1 + usize::try_from(seed % 4).unwrap());
         sim.spurious_wakes(seed % 3 == 0);
         let mut random = Random::new(seed);
-        let mut run = Run::default();
+        let mut run = Run::new(&seen);
         let rt = sim.runtime().on_unobserved(|_| {});
         let mut groups = vec![Group::builder(&rt).build()];
         let closed = sim.block_on(async {
@@ -191,20 +242,26 @@ fn random_schedules_end_with_nothing_left() {
         assert_eq!(groups[0].len(), 0, "seed {seed}");
         for handle in run.handles {
             assert!(handle.is_finished(), "seed {seed}");
-            drop(sim.block_on(handle));
+            seen.hit(match sim.block_on(handle) {
+                Ok(()) => "finished",
+                Err(error) if error.is_panic() => "panicked",
+                Err(error) if error.is_failed() => "failed",
+                Err(_) => "cancelled",
+            });
         }
         let mut finished = 0;
         for hook in run.hooks {
-            finished += usize::from(sim.block_on(hook).is_ok());
+            let ran = sim.block_on(hook).is_ok();
+            seen.hit(if ran { "hook ran" } else { "hook taken back" });
+            finished += usize::from(ran);
         }
         let ran = run.hooks_ran.load(Ordering::SeqCst);
         assert_eq!(ran, finished, "seed {seed}");
-        hooks_ran += ran;
         drop(groups);
         sim.run_until_idle();
         sim.assert_empty();
     }
-    assert!(hooks_ran > 100, "{hooks_ran}");
+    seen.assert_each(10);
 }
 
 #[test]

@@ -17,15 +17,6 @@ impl Random {
         usize::try_from((self.0 >> 16) % below as u64).unwrap()
     }
 
-    /// Takes out one of `items`, if there are any; their order goes.
-    pub(crate) fn take_from<T>(&mut self, items: &mut Vec<T>) -> Option<T> {
-        if items.is_empty() {
-            return None;
-        }
-        let index = self.below(items.len());
-        Some(items.swap_remove(index))
-    }
-
     /// One of `choices`, each as often as its weight says.
     pub(crate) fn weighted<T: Copy>(&mut self, choices: &[(usize, T)]) -> T {
         let mut left = self.below(choices.iter().map(|(weight, _)| weight).sum());

@@ -92,7 +92,8 @@ impl Overrun {
 
 /// What became of the tasks of a group. From [`Group::shutdown`](super::Group::shutdown).
 ///
-/// Counts the tasks that ended since the shutdown began, those of subgroups included.
+/// Counts the tasks that ended since the shutdown began, those of subgroups included. A hook of
+/// [`on_closing`](super::Group::on_closing) counts only if it failed or was cut off.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {

@@ -83,6 +83,7 @@ mod shutdown;
 mod slot;
 mod stall;
 mod state;
+mod stats;
 mod subgroup;
 mod task;
 #[cfg_attr(not(feature = "tracing"), path = "untraced.rs")]
@@ -120,6 +121,7 @@ pub use self::scope::{
     Kind, Local, Scope, ScopeBuilder, ScopeHandle, ScopeRun, Sendable, scope, scope_local,
 };
 pub use self::state::{Closed, Closing, SelfWait};
+pub use self::stats::GroupStats;
 pub use self::subgroup::ClosedError;
 pub use self::task::TaskBuilder;
 pub use self::tree::{Activity, Stats, TaskInfo, Tree};

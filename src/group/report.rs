@@ -2,12 +2,15 @@ use std::collections::VecDeque;
 use std::fmt;
 
 use super::label::End;
+use super::stats::GroupStats;
 
 /// How tasks came to their ends, counted.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Tally {
     finished: usize,
     failed: usize,
+    /// Of the failed.
+    panicked: usize,
     cancelled: usize,
     aborted: usize,
     /// In a box, as few groups have any.
@@ -29,7 +32,11 @@ impl Tally {
     pub(super) fn count(&mut self, end: End) {
         match end {
             End::Finished => self.finished += 1,
-            End::Failed | End::Panicked => self.failed += 1,
+            End::Failed => self.failed += 1,
+            End::Panicked => {
+                self.failed += 1;
+                self.panicked += 1;
+            }
             End::Cancelled => self.cancelled += 1,
             End::Aborted => self.aborted += 1,
         }
@@ -44,6 +51,7 @@ impl Tally {
     pub(super) fn add(&mut self, other: &Self) {
         self.finished += other.finished;
         self.failed += other.failed;
+        self.panicked += other.panicked;
         self.cancelled += other.cancelled;
         self.aborted += other.aborted;
         if let Some(other) = &other.overrun {
@@ -74,6 +82,19 @@ impl Tally {
         let names: Vec<_> = overrun.names.iter().filter(is_new).cloned().collect();
         let unnamed = count.saturating_sub(names.len());
         (names, unnamed)
+    }
+
+    pub(super) fn stats(&self, live: usize) -> GroupStats {
+        let ended = self.finished + self.failed + self.cancelled + self.aborted;
+        GroupStats {
+            spawned: live + ended,
+            live,
+            finished: self.finished,
+            failed: self.failed,
+            panicked: self.panicked,
+            cancelled: self.cancelled,
+            aborted: self.aborted,
+        }
     }
 
     pub(super) fn cancelled(&self) -> usize {

@@ -45,7 +45,7 @@ where
         sleep: None,
         ended: None,
         exit: None,
-        span: TaskSpan::default(),
+        span: TaskSpan::new(),
         _stays: host.stay(),
     };
     run_on(host, member.watch.clone(), body)

@@ -48,7 +48,7 @@ where
             node: Some(node.clone()),
             id,
             watch: watch.clone(),
-            span: TaskSpan::default(),
+            span: TaskSpan::new(),
             _stays: host.stay(),
         };
         let (runnable, task) = run_on(host, watch, child);

@@ -13,11 +13,14 @@ use crate::task::Reason;
 const TARGET: &str = "untethered::group";
 
 /// The span a task is polled in. Made at the first poll for which somebody listens.
-#[derive(Default)]
 // In a box: most programs listen to few spans, and all tasks have its place.
 pub(super) struct TaskSpan(Option<Box<Span>>);
 
 impl TaskSpan {
+    pub(super) fn new() -> Self {
+        Self(None)
+    }
+
     pub(super) fn poll<T>(&mut self, node: &Node, id: ChildId, poll: impl FnOnce() -> T) -> T {
         if self.0.is_none() && span_enabled!(target: TARGET, Level::DEBUG) {
             let path = node.path_of(id);

@@ -7,10 +7,13 @@ use super::node::Node;
 use super::report::Report;
 use crate::task::Reason;
 
-#[derive(Default)]
 pub(super) struct TaskSpan;
 
 impl TaskSpan {
+    pub(super) fn new() -> Self {
+        Self
+    }
+
     pub(super) fn poll<T>(&mut self, _: &Node, _: ChildId, poll: impl FnOnce() -> T) -> T {
         poll()
     }

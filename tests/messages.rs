@@ -2,10 +2,13 @@
 //!
 //! After a change, `MESSAGES=write cargo test --all-features --test messages` writes it anew.
 
-use std::fmt::{Display, Write as _};
+use std::error::Error;
+use std::fmt::{self, Display, Write as _};
 use std::future::{Future, pending, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+#[cfg(unix)]
+use std::process::Command;
 use std::time::Duration;
 use std::{fs, io};
 
@@ -23,10 +26,12 @@ use untethered::pool::BlockingPool;
 use untethered::run::Run;
 use untethered::runtime;
 use untethered::signal::{ShutdownSignals, Signal};
-use untethered::sim::Sim;
+use untethered::sim::{Schedule, Sim, explore};
 use untethered::stream::{batches, chunks, try_from_iter};
 use untethered::sync::{KeyedRateLimit, Limit, RateLimit};
 use untethered::time::{Interval, Overlap, TickFailure, Timer, interval, timeout, timeout_at};
+#[cfg(unix)]
+use untethered::workers::Child;
 use untethered::workers::{Respawn, Workers};
 use untethered::{Queue, concurrent, try_concurrent};
 
@@ -36,11 +41,31 @@ const SECOND: Duration = Duration::from_secs(1);
 struct Table(String);
 
 impl Table {
-    fn heading(&mut self, text: &str, column: &str) {
-        writeln!(self.0, "\n## {text}\n\n| {column} | Says |\n|---|---|").unwrap();
+    fn heading(&mut self, text: &str, columns: &str) {
+        let line = "---|".repeat(columns.split('|').count());
+        writeln!(self.0, "\n## {text}\n\n| {columns} |\n|{line}").unwrap();
     }
 
-    fn row(&mut self, what: &str, says: impl Display) {
+    fn errors(&mut self, text: &str) {
+        self.heading(text, "Error | Says | Because of");
+    }
+
+    /// What an error says, and what its sources say, which it has to leave to them.
+    fn error(&mut self, what: &str, error: impl Error) {
+        let says = error.to_string();
+        let mut causes = Vec::new();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            causes.push(cause.to_string());
+            source = cause.source();
+        }
+        for cause in &causes {
+            assert!(!says.contains(cause), "{what} repeats its source: {says}");
+        }
+        self.row(what, says, &format!(" {} |", causes.join(": ")));
+    }
+
+    fn row(&mut self, what: &str, says: impl Display, rest: &str) {
         let says = says.to_string().replace('|', r"\|").replace('\n', "<br>");
         // Places move with each line of this file.
         let mut pieces = says.split(file!());
@@ -50,7 +75,7 @@ impl Table {
             says += "file:line:column";
             says += after;
         }
-        writeln!(self.0, "| {what} | {says} |").unwrap();
+        writeln!(self.0, "| {what} | {says} |{rest}").unwrap();
     }
 
     /// What a call that has to panic says.
@@ -59,7 +84,7 @@ impl Table {
         let payload = payload.unwrap_or_else(|| panic!("{what} did not panic"));
         let text = payload.downcast_ref::<String>().cloned();
         let text = text.or_else(|| payload.downcast_ref::<&str>().map(|text| text.to_string()));
-        self.row(&format!("`{what}`"), text.expect("a panic with a text"));
+        self.row(&format!("`{what}`"), text.expect("a panic with a text"), "");
     }
 }
 
@@ -67,8 +92,31 @@ fn error<T, E>(result: Result<T, E>) -> E {
     result.err().expect("this has to fail")
 }
 
-fn failing(n: u32) -> impl Future<Output = Result<u32, &'static str>> + Clone {
-    ready(if n == 0 { Ok(n) } else { Err("no route") })
+/// An error, which a text alone is not.
+#[derive(Debug, Clone)]
+struct Said(&'static str);
+
+impl Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl Error for Said {}
+
+fn failing(n: u32) -> impl Future<Output = Result<u32, Said>> + Clone {
+    ready(if n == 0 { Ok(n) } else { Err(Said("no route")) })
+}
+
+/// That no error of the crate is forgotten.
+fn complete(text: &str) {
+    let api = include_str!("../docs/public-api.txt");
+    let types = api.lines().filter_map(|line| line.split_once("Error for "));
+    let types = types.filter(|(before, _)| before.starts_with("impl"));
+    for (_, name) in types {
+        let name = name.split(['<', ' ']).next().unwrap();
+        assert!(text.contains(&format!("`{name}")), "no row for {name}");
+    }
 }
 
 #[test]
@@ -86,6 +134,7 @@ fn messages_are_those_of_the_list() {
         "# Messages\n\nWhat errors say, and panics where an argument is refused. Written by `tests/messages.rs`.\n{}",
         table.0
     );
+    complete(&text);
     if std::env::var_os("MESSAGES").is_some() {
         fs::write(path, text).unwrap();
         return;
@@ -101,28 +150,28 @@ fn messages_are_those_of_the_list() {
 
 async fn tasks(sim: &Sim, table: &mut Table) {
     let rt = sim.runtime();
-    table.heading("Tasks and groups", "Error");
+    table.errors("Tasks and groups");
     let cancelled = rt.spawn(pending::<()>()).cancel().await;
-    table.row("`JoinError`, cancelled", error(cancelled));
+    table.error("`JoinError`, cancelled", error(cancelled));
     let panicked = rt.spawn(async { panic!("no table") });
-    table.row("`JoinError`, panicked", error(panicked.await));
+    table.error("`JoinError`, panicked", error(panicked.await));
     let group = Group::builder(&rt)
         .name("db")
         .on_failure(OnFailure::collect(8))
         .build();
     let handle = group.task("reader").spawn(pending::<()>());
     handle.cancel("not needed");
-    table.row("`JoinError`, with a reason", error(handle.await));
+    table.error("`JoinError`, with a reason", error(handle.await));
     let failed = group
         .task("writer")
-        .spawn_fallible(async { Err::<(), _>("disk full") });
-    table.row("`JoinError`, failed", error(failed.await));
+        .spawn_fallible(async { Err::<(), _>(Said("disk full")) });
+    table.error("`JoinError`, failed", error(failed.await));
     let joined = error(group.join().await);
     let failure: &Failure = &joined.failures()[0];
-    table.row("`Failure`", failure);
-    table.row("`GroupError`, one failure", &joined);
-    table.row("`ClosedError`", error(group.subgroup("late")));
-    table.row(
+    table.row("`Failure`", failure, "");
+    table.error("`GroupError`, one failure", &joined);
+    table.error("`ClosedError`", error(group.subgroup("late")));
+    table.error(
         "group `TrySpawnError::Closed`",
         error(group.try_spawn(async {})),
     );
@@ -131,7 +180,7 @@ async fn tasks(sim: &Sim, table: &mut Table) {
         .on_failure(OnFailure::collect(8))
         .build();
     let busy = group.spawn(pending::<()>());
-    table.row(
+    table.error(
         "group `TrySpawnError::Full`",
         error(group.try_spawn(async {})),
     );
@@ -139,70 +188,70 @@ async fn tasks(sim: &Sim, table: &mut Table) {
     for name in ["a", "b", "c"] {
         group
             .task(name)
-            .spawn_fallible(async { Err::<(), _>("disk full") });
+            .spawn_fallible(async { Err::<(), _>(Said("disk full")) });
     }
-    table.row("`GroupError`, several", error(group.join().await));
+    table.error("`GroupError`, several", error(group.join().await));
     let group = Group::builder(&rt).build();
     let waits = group.task("member").spawn_with(|cx: Context| async move {
         cx.group().close();
         cx.group().closed().await
     });
-    table.row("`SelfWait`", error(waits.await.unwrap()));
+    table.error("`SelfWait`", error(waits.await.unwrap()));
     let block = Group::builder(&rt).on_failure(OnFailure::report(|_| {}));
     let block = block.run(|_| async { Err::<(), _>(BoxError::from("no such table")) });
     let ended: BlockError = error(block.await);
-    table.row("`BlockError::Body`", ended);
+    table.error("`BlockError::Body`", ended);
     let block = Group::builder(&rt)
         .deadline(SECOND)
         .run(|_| pending::<Result<(), BoxError>>());
-    table.row("`BlockError::Cancelled`", error(block.await));
+    table.error("`BlockError::Cancelled`", error(block.await));
     let block = scope(|s| async move {
-        s.spawn_fallible(async { Err::<(), _>("disk full") });
+        s.spawn_fallible(async { Err::<(), _>(Said("disk full")) });
         pending::<Result<(), BoxError>>().await
     });
-    table.row("`BlockError::Tasks`", error(block.await));
+    table.error("`BlockError::Tasks`", error(block.await));
     let group = Group::builder(&rt).build();
     group
         .task("slow")
         .on_cancel(OnCancel::Finish)
         .spawn(pending::<()>());
-    table.row("`Report`", group.shutdown(SECOND).await);
+    table.row("`Report`", group.shutdown(SECOND).await, "");
 }
 
 async fn futures(sim: &Sim, table: &mut Table) {
     let rt = sim.runtime();
-    table.heading("Queues, limits, time", "Error");
+    table.errors("Queues, limits, time");
     let queue = Queue::bounded(1);
     queue.push(1).await.unwrap();
-    table.row("`TryPushError::Full`", error(queue.try_push(2)));
+    table.error("`TryPushError::Full`", error(queue.try_push(2)));
     queue.close();
-    table.row("`TryPushError::Closed`", error(queue.try_push(2)));
-    table.row("`Closed`", error(queue.push(2).await));
+    table.error("`TryPushError::Closed`", error(queue.try_push(2)));
+    table.error("`Closed`", error(queue.push(2).await));
     queue.drain();
-    table.row("`TryPopError::Closed`", error(queue.try_pop()));
-    table.row(
+    table.error("`TryPopError::Closed`", error(queue.try_pop()));
+    table.error(
         "`TryPopError::Empty`",
         error(Queue::<u8>::bounded(1).try_pop()),
     );
-    table.row(
+    table.error(
         "`InvalidRate`, no starts",
         error(RateLimit::try_new(0, SECOND)),
     );
-    table.row(
+    table.error(
         "`InvalidRate`, no period",
         error(RateLimit::try_new(1, Duration::ZERO)),
     );
     let period = Duration::ZERO;
-    table.row(
+    table.error(
         "`InvalidPeriod`",
         error(Interval::try_new(&rt, rt.now(), period)),
     );
     let late = timeout(&rt, 3 * SECOND / 2, pending::<()>());
-    table.row("`Elapsed`", error(late.await));
+    table.error("`Elapsed`", error(late.await));
     let late = timeout(&rt, SECOND, pending::<()>()).named("connect");
-    table.row("`Elapsed`, named", error(late.await));
+    table.error("`Elapsed`, named", error(late.await));
     let late = timeout_at(&rt, rt.now(), pending::<()>());
-    table.row("`Elapsed`, of a deadline", error(late.await));
+    table.error("`Elapsed`, of a deadline", error(late.await));
     let (tell, told) = std::sync::mpsc::channel();
     let timer = Timer::builder(&rt, SECOND).start_fallible(
         |tick| async move {
@@ -214,75 +263,78 @@ async fn futures(sim: &Sim, table: &mut Table) {
     rt.sleep(3 * SECOND / 2).await;
     timer.stop().await.unwrap();
     for failure in told {
-        table.row("`TickFailure`", failure);
+        table.row("`TickFailure`", failure, "");
     }
 
-    table.heading("Several futures", "Error");
-    table.row(
+    table.errors("Several futures");
+    table.error(
         "`Empty`",
         error(race(Vec::<std::future::Ready<()>>::new()).await),
     );
     let mut set = WaitSet::new(Vec::<std::future::Ready<()>>::new());
-    table.row("`Empty`, of a set", error(wait(&mut set, Until::All).await));
-    table.row("`Failures`, one", error(race_ok([failing(1)]).await));
-    table.row(
+    table.error("`Empty`, of a set", error(wait(&mut set, Until::All).await));
+    table.error("`Failures`, one", error(race_ok([failing(1)]).await));
+    table.error(
         "`Failures`, several",
         error(race_ok([failing(1), failing(2)]).await),
     );
-    table.row(
+    table.error(
         "`Failures`, of nobody",
         error(race_ok((0..0).map(failing)).await),
     );
     let refused = race_ok([failing(1), failing(2)]).tolerate(|_| false).await;
-    table.row("`Failures`, not tolerated", error(refused));
+    table.error("`Failures`, not tolerated", error(refused));
     let late = hedge(&rt, SECOND, [failing(1), failing(2)]).await;
-    table.row("`Failures`, of a hedge", error(late));
+    table.error("`Failures`, of a hedge", error(late));
     let few = quorum(2, [failing(0), failing(1)]).await;
-    table.row("`QuorumError`", error(few));
-    table.row(
+    table.error("`QuorumError`", error(few));
+    table.error(
         "`QuorumError`, of too few",
         error(quorum(2, [failing(0)]).await),
     );
     let failed = try_concurrent([failing(0), failing(1)]).await;
-    table.row("`ConcurrentError::Task`", error(failed));
-    let source = [Ok(failing(0)), Err("the list broke off")];
+    table.error("`ConcurrentError::Task`", error(failed));
+    let source = [Ok(failing(0)), Err(Said("the list broke off"))];
     let failed = try_concurrent(try_from_iter(source)).await;
-    table.row("`ConcurrentError::Source`", error(failed));
+    table.error("`ConcurrentError::Source`", error(failed));
 
-    table.heading("Contexts, memos, programs", "Error");
+    table.errors("Contexts, memos, programs");
     let left = ExitStack::run(async |stack| {
         stack.defer(ready(Err("can not remove files")));
         Err::<(), _>("disk full")
     });
-    table.row("`ContextError`, of use and release", error(left.await));
+    table.error("`ContextError`, of use and release", error(left.await));
     let never = context(
         async |_hand_over| Ok::<_, HandOverError<String>>(()),
         async |(): &mut ()| Ok::<_, String>(()),
     );
-    table.row("`HandOverError::NotHandedOver`", error(never.await));
-    table.row(
+    table.error("`HandOverError::NotHandedOver`", error(never.await));
+    table.error(
         "`HandOverError::Panicked`",
         HandOverError::<String>::Panicked,
     );
-    let memo: Memo<u8, u8, &str> = Memo::new(1);
-    let failed = memo.try_load(1, || ready(Err("no route"))).await;
-    table.row("`LoadError::Failed`", error(failed));
+    let failed = HandOverError::Failed("disk full");
+    table.error("`HandOverError::Failed`", failed);
+    let memo: Memo<u8, u8, Said> = Memo::new(1);
+    let failed = memo.try_load(1, || ready(Err(Said("no route")))).await;
+    table.error("`LoadError::Failed`", error(failed));
     memo.close();
     let closed = memo.try_load(1, || ready(Ok(1))).await;
-    table.row("`LoadError::Closed`", error(closed));
+    table.error("`LoadError::Closed`", error(closed));
     let (source, signals) = ShutdownSignals::manual();
     source.send(Signal::Interrupt);
     let stopped = Run::on(&rt).signals(signals).main(pending::<()>()).await;
-    table.row("`RunError`", error(stopped));
+    table.error("`RunError`", error(stopped));
 }
 
 async fn requests(sim: &Sim, table: &mut Table) {
-    table.heading("HTTP", "Error");
+    table.errors("HTTP");
     let timeouts = [
         TimeoutPhase::Queue,
         TimeoutPhase::Connect,
         TimeoutPhase::FirstByte,
         TimeoutPhase::Idle,
+        TimeoutPhase::Total,
     ];
     let kinds = [
         ErrorKind::InvalidRequest,
@@ -292,6 +344,7 @@ async fn requests(sim: &Sim, table: &mut Table) {
         ErrorKind::Protocol,
         ErrorKind::Truncated,
         ErrorKind::BodyTooLarge,
+        ErrorKind::Decode,
         ErrorKind::Redirect,
         ErrorKind::Status,
         ErrorKind::Unsupported,
@@ -299,7 +352,7 @@ async fn requests(sim: &Sim, table: &mut Table) {
         ErrorKind::Other,
     ];
     for kind in kinds.into_iter().chain(timeouts.map(ErrorKind::Timeout)) {
-        table.row(&format!("`HttpError`, `{kind:?}`"), HttpError::new(kind));
+        table.error(&format!("`HttpError`, `{kind:?}`"), HttpError::new(kind));
     }
     let rt = sim.runtime();
     let client = client_fn(move |request: Request<Body>| {
@@ -330,24 +383,26 @@ async fn requests(sim: &Sim, table: &mut Table) {
         "ftp://a.example/",
         "no URL",
     ] {
-        table.row(
+        table.error(
             &format!("`FetchError`, `{url}`"),
             error(fan_out.fetch(url).await),
         );
     }
+    let all = fan_out.fetch_all(["http://a.example/gone"]).fail_fast();
+    table.error("`FailedFetch`", error(all.await));
     let twice = fan_out.retry(Retry::attempts(2));
     let failed = twice.fetch("http://a.example/down").await;
-    table.row("`FetchError`, after two attempts", error(failed));
+    table.error("`FetchError`, after two attempts", error(failed));
 }
 
 fn others(table: &mut Table) {
-    table.heading("Runtimes, pools, processes, tests", "Error");
-    table.row("`NoRuntime`", error(runtime::tokio()));
+    table.errors("Runtimes, pools, processes, tests");
+    table.error("`NoRuntime`", error(runtime::tokio()));
     let untimed = ::tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();
     let refused = untethered::Runtime::try_from(untimed.handle().clone());
-    table.row("`NoRuntime`, without timers", error(refused));
+    table.error("`NoRuntime`, without timers", error(refused));
     let pool = BlockingPool::builder().threads(1).queue(1).build().unwrap();
     let (let_go, held) = std::sync::mpsc::channel::<()>();
     let (tell, begun) = std::sync::mpsc::channel();
@@ -357,17 +412,44 @@ fn others(table: &mut Table) {
     });
     begun.recv().unwrap();
     let queued = pool.try_spawn(|| ());
-    table.row("pool `TrySpawnError::Full`", error(pool.try_spawn(|| ())));
+    table.error("pool `TrySpawnError::Full`", error(pool.try_spawn(|| ())));
     drop(let_go);
     untethered::block_on(pool.join());
     drop((running, queued));
-    table.row("pool `TrySpawnError::Closed`", error(pool.try_spawn(|| ())));
+    table.error("pool `TrySpawnError::Closed`", error(pool.try_spawn(|| ())));
     let run = Workers::threads(1).listen("nowhere").run(|_| async {});
-    table.row("`WorkersError`, of an address", error(run));
+    table.error("`WorkersError`, of an address", error(run));
     let none = ShutdownSignals::builder().signals([]).listen();
-    table.row("signals, none of them", error(none));
+    table.error("signals, none of them", error(none));
+    #[cfg(unix)]
+    {
+        let child = Child::spawn(&mut Command::new("true")).unwrap();
+        untethered::block_on(child.wait());
+        table.error("`SignalError`, too late", error(child.kill()));
+    }
+    let rt = runtime::threads(2);
+    let (let_go, held) = std::sync::mpsc::channel::<()>();
+    let (tell, begun) = std::sync::mpsc::channel();
+    let mut blocks = Some((tell, held));
+    let timer = Timer::builder(&rt, SECOND).hard_limit(Duration::ZERO);
+    let timer = timer.start(move |_| {
+        let blocks = blocks.take();
+        async move {
+            if let Some((tell, held)) = blocks {
+                tell.send(()).unwrap();
+                held.recv().ok();
+            }
+        }
+    });
+    begun.recv().unwrap();
+    table.error("`Stuck`", error(untethered::block_on(timer.stop())));
+    drop(let_go);
     let sim = Sim::new();
-    table.row("`Deadlock`", error(sim.try_block_on(pending::<()>())));
+    let misspelt = "3:run1 12:walk".parse::<Schedule>();
+    table.error("`ParseScheduleError`", error(misspelt));
+    let found = explore(|sim: &Sim| sim.block_on(async { panic!("planted") })).try_run();
+    table.error("explore `Failure`", error(found));
+    table.error("`Deadlock`", error(sim.try_block_on(pending::<()>())));
 }
 
 fn refusals(table: &mut Table) {
@@ -380,7 +462,7 @@ fn refusals(table: &mut Table) {
     let limit = Limit::new(2);
     let queue = Queue::<u8>::bounded(1);
 
-    table.heading("Arguments that are refused", "Call");
+    table.heading("Arguments that are refused", "Call | Says");
     table.refused("Queue::bounded(0)", || Queue::<u8>::bounded(0));
     table.refused("queue.pop_batch(0)", || drop(queue.pop_batch(0)));
     table.refused("Limit::new(0)", || Limit::new(0));
@@ -438,6 +520,12 @@ fn refusals(table: &mut Table) {
     });
     table.refused("fan_out.header(\"a b\", \"c\")", || {
         drop(fan_out.clone().header("a b", "c"))
+    });
+    table.refused("fan_out.header(\"a\", \"line\\nbreak\")", || {
+        drop(fan_out.clone().header("a", "line\nbreak"))
+    });
+    table.refused("fan_out.bearer_auth(\"line\\nbreak\")", || {
+        drop(fan_out.clone().bearer_auth("line\nbreak"))
     });
     table.refused("fan_out.basic_auth(\"a:b\", \"c\")", || {
         drop(fan_out.clone().basic_auth("a:b", "c"))

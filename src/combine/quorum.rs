@@ -65,7 +65,7 @@ where
 /// assert_eq!(written.failures, [(1, "disk full".to_string())]);
 ///
 /// let error = quorum(3, (0..3).map(write)).await.unwrap_err();
-/// assert_eq!(error.to_string(), "1 of the 3 needed came before too many had failed: disk full");
+/// assert_eq!(error.to_string(), "1 of the 3 successes needed came, 1 future failed");
 /// # });
 /// ```
 #[track_caller]
@@ -209,29 +209,37 @@ impl<T, E> QuorumError<T, E> {
     }
 }
 
-impl<T, E> fmt::Debug for QuorumError<T, E> {
+impl<T, E: fmt::Debug> fmt::Debug for QuorumError<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("QuorumError")
             .field("needed", &self.needed)
             .field("successes", &self.successes.len())
-            .field("failures", &self.failures.len())
+            .field("failures", &self.failures)
             .finish_non_exhaustive()
     }
 }
 
-impl<T, E: fmt::Display> fmt::Display for QuorumError<T, E> {
+impl<T, E> fmt::Display for QuorumError<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (came, needed) = (self.successes.len(), self.needed);
         match self.failures.last() {
-            None => write!(f, "{needed} successes were needed of too few futures"),
-            Some((index, error)) if self.intolerable => {
-                write!(f, "future {index} failed: {error}")
+            None => write!(f, "{needed} successes were needed of fewer futures"),
+            Some((index, _)) if self.intolerable => write!(f, "future {index} failed"),
+            Some(_) => {
+                let failed = futures(self.failures.len());
+                write!(
+                    f,
+                    "{came} of the {needed} successes needed came, {failed} failed"
+                )
             }
-            Some((_, error)) => write!(
-                f,
-                "{came} of the {needed} needed came before too many had failed: {error}"
-            ),
         }
+    }
+}
+
+fn futures(count: usize) -> String {
+    match count {
+        1 => "1 future".into(),
+        count => format!("{count} futures"),
     }
 }
 

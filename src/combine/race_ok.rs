@@ -44,7 +44,7 @@ use crate::task::CancellationToken;
 /// assert_eq!(won.failures, [(0, "no 0".to_string()), (1, "no 1".to_string())]);
 ///
 /// let failures = race_ok([ask(7), ask(8)]).await.unwrap_err();
-/// assert_eq!(failures.to_string(), "all 2 futures failed, the last: no 8");
+/// assert_eq!(failures.to_string(), "all 2 futures failed, future 1 last");
 /// # });
 /// ```
 pub fn race_ok<E, Kind>(entrants: E) -> RaceOk<E::Future>
@@ -140,7 +140,9 @@ pub struct Success<T, E> {
 }
 
 /// Nobody succeeded, of [`race_ok`] or [`hedge`](super::hedge).
-#[derive(Clone, PartialEq, Eq)]
+///
+/// [`source`](std::error::Error::source) is the last error.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failures<E> {
     errors: Vec<(usize, E)>,
     intolerable: bool,
@@ -175,26 +177,15 @@ impl<E> Failures<E> {
     }
 }
 
-impl<E> fmt::Debug for Failures<E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Failures")
-            .field("errors", &self.errors.len())
-            .field("intolerable", &self.intolerable)
-            .finish_non_exhaustive()
-    }
-}
-
-impl<E: fmt::Display> fmt::Display for Failures<E> {
+impl<E> fmt::Display for Failures<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.errors[..] {
             [] => f.write_str("there was no future to wait for"),
-            [.., (index, error)] if self.intolerable => {
-                write!(f, "future {index} failed: {error}")
-            }
-            [(_, error)] => write!(f, "the only future failed: {error}"),
-            [.., (_, error)] => write!(
+            [.., (index, _)] if self.intolerable => write!(f, "future {index} failed"),
+            [_] => f.write_str("the only future failed"),
+            [.., (index, _)] => write!(
                 f,
-                "all {} futures failed, the last: {error}",
+                "all {} futures failed, future {index} last",
                 self.errors.len()
             ),
         }

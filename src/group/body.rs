@@ -16,6 +16,7 @@ use super::member::{Member, OnCancel};
 use super::node::{CANCELLED, STOPS};
 use super::output::Output;
 use super::slot::Slot;
+use super::trace::TaskSpan;
 use super::tree::Activity;
 use super::verdict::{Ended, Verdict};
 use crate::runtime::{BoxFuture, Sleep};
@@ -44,6 +45,7 @@ where
         sleep: None,
         ended: None,
         exit: None,
+        span: TaskSpan::new(),
         _stays: host.stay(),
     };
     run_on(host, member.watch.clone(), body)
@@ -66,6 +68,7 @@ pin_project! {
         // Set while the clean-up runs.
         ended: Option<Ended<F::Output>>,
         exit: Option<BoxFuture<'static, ()>>,
+        span: TaskSpan,
         _stays: Option<Stay>,
     }
 
@@ -145,8 +148,11 @@ where
                     }
                 }
                 *this.polled = true;
-                let watch = member.watch.as_ref();
-                match poll_watched(node, member.id(), watch, || future.as_mut().poll(cx)) {
+                let (id, watch, span) = (member.id(), member.watch.as_ref(), &mut *this.span);
+                let poll = poll_watched(node, id, watch, || {
+                    span.poll(node, id, || future.as_mut().poll(cx))
+                });
+                match poll {
                     Ok(Poll::Ready(output)) => return Poll::Ready(Ended::Output(output)),
                     Err(payload) => return Poll::Ready(Ended::Panicked(payload)),
                     Ok(Poll::Pending) => {}
@@ -187,7 +193,7 @@ where
     /// Drops the future and gives back its slot.
     fn drop_future(self: Pin<&mut Self>, ended: Ended<F::Output>) {
         let mut this = self.project();
-        let ended = ended.after_drop(catch(|| this.future.set(None)));
+        let ended = ended.after_drop(catch(|| this.span.again(|| this.future.set(None))));
         *this.slot = Slot::Free;
         *this.sleep = None;
         *this.ended = Some(ended);
@@ -208,7 +214,10 @@ where
                 return Poll::Ready(());
             };
             let watch = member.watch.as_ref();
-            match poll_watched(&member.node, member.id(), watch, || exit.as_mut().poll(cx)) {
+            let poll = poll_watched(&member.node, member.id(), watch, || {
+                this.span.again(|| exit.as_mut().poll(cx))
+            });
+            match poll {
                 Ok(Poll::Pending) => {
                     member.note(Activity::CleanUp);
                     let limit = member.node.setup.hard_limit;

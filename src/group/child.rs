@@ -16,6 +16,7 @@ use super::node::{ABORTED, CANCELLED, Node, STOPS};
 use super::output::Output;
 use super::polled::Polled;
 use super::slot::Slot;
+use super::trace::TaskSpan;
 use super::tree::Activity;
 use super::verdict::{Ended, Verdict};
 use super::watch::Watch;
@@ -47,6 +48,7 @@ where
             node: Some(node.clone()),
             id,
             watch: watch.clone(),
+            span: TaskSpan::new(),
             _stays: host.stay(),
         };
         let (runnable, task) = run_on(host, watch, child);
@@ -92,6 +94,7 @@ pin_project! {
         node: Option<Arc<Node>>,
         id: ChildId,
         watch: Option<Arc<Watch>>,
+        span: TaskSpan,
         _stays: Option<Stay>,
     }
 
@@ -134,7 +137,7 @@ where
     fn end(self: Pin<&mut Self>, ended: Ended<F::Output>) -> Option<Output<V::Value>> {
         let mut this = self.project();
         let node = this.node.take()?;
-        let ended = ended.after_drop(catch(|| this.future.set(None)));
+        let ended = ended.after_drop(catch(|| this.span.again(|| this.future.set(None))));
         *this.slot = Slot::Free;
         let (result, end) = ended.settle(this.verdict, &node, *this.id);
         node.remove(*this.id, end);
@@ -169,7 +172,10 @@ where
                 }
                 return Poll::Pending;
             }
-            let poll = poll_watched(node, *this.id, this.watch.as_ref(), || future.poll(cx));
+            let (id, span) = (*this.id, this.span);
+            let poll = poll_watched(node, id, this.watch.as_ref(), || {
+                span.poll(node, id, || future.poll(cx))
+            });
             match poll {
                 Ok(Poll::Pending) => return Poll::Pending,
                 Ok(Poll::Ready(output)) => Ended::Output(output),

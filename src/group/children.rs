@@ -99,7 +99,9 @@ impl Node {
         if state.children.is_empty() && state.children.capacity() > KEPT {
             state.children = Slab::new();
         }
-        state.tally.count(end);
+        if !(child.is_hook() && end == End::Finished) {
+            state.tally.count(end);
+        }
         let left = state.is_busy();
         drop(state);
         if let Some(ended) = child.asked.as_ref().and_then(|asked| asked.ended.as_ref()) {
@@ -210,6 +212,10 @@ impl Child {
             Some(member) => member.label.clone(),
             None => Label::unnamed(self.spawned_at),
         }
+    }
+
+    fn is_hook(&self) -> bool {
+        self.member.as_ref().is_some_and(|member| member.is_hook)
     }
 
     fn stop(&self) -> Option<&Stop> {

@@ -7,6 +7,7 @@ use slab::Slab;
 
 use super::executor::Owner;
 use super::node::{ABORTED, CANCELLED, CLOSED, CLOSING, KEPT, Node, Parent};
+use super::trace;
 use crate::sync::{Key, NeedsClone, Wakers, wake_all};
 use crate::task::{Reason, discard};
 
@@ -31,7 +32,11 @@ impl Node {
             self.fire_token();
             return;
         }
+        let is_first = self.flags() & CANCELLED == 0;
         let below = self.mark_all(CLOSING | CANCELLED | hard, Some(reason));
+        if is_first {
+            trace::group_cancelled(self);
+        }
         for node in below.iter().rev().chain([self]) {
             node.wake_closing();
             node.wake_children();

@@ -8,6 +8,7 @@ use super::failure::{Failure, OnFailure, Views};
 use super::group_error::GroupError;
 use super::label::ChildId;
 use super::node::Node;
+use super::trace;
 use super::verdict::Verdict;
 use crate::task::{JoinError, Reason, catch, quiet};
 
@@ -38,6 +39,8 @@ impl<E> Clone for Failures<E> {
 
 impl<E: Send + 'static> Failures<E> {
     pub(super) fn record(&self, failure: Failure<E>, node: &Arc<Node>) {
+        let error = failure.as_error(self.views);
+        trace::failed(failure.task(), failure.is_panic(), error);
         let left = match &self.policy {
             None => Some(failure),
             Some(OnFailure::Report(hook)) => {

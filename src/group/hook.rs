@@ -13,7 +13,7 @@ use super::executor::Owner;
 use super::handle::Handle;
 use super::host::Host;
 use super::label::{ChildId, Stop};
-use super::member::{self, Member, OnCancel};
+use super::member::{self, Member};
 use super::node::{CLOSING, Node};
 use super::slot::Slot;
 use super::verdict::ToHandle;
@@ -37,7 +37,7 @@ impl<E: Send + 'static> Group<E> {
         let node = &self.door.node;
         let label = Options::new(None).label;
         let host = Host::of(node, node.setup.isolated, || label.clone());
-        let member = Member::new(node.clone(), label, OnCancel::Finish);
+        let member = Member::of_hook(node.clone(), label);
         let (runnable, task) = body::make(&member, Slot::Free, host, hook, ToHandle);
         let hook = Hook {
             runnable,

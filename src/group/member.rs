@@ -46,6 +46,8 @@ pub(super) struct Member {
     pub(super) label: Label,
     token: OnceLock<CancellationToken>,
     pub(super) on_cancel: OnCancel,
+    /// Part of the end of the group, and no task of its users.
+    pub(super) is_hook: bool,
     pub(super) watch: Option<Arc<Watch>>,
     state: Mutex<State>,
 }
@@ -62,6 +64,14 @@ struct State {
 
 impl Member {
     pub(super) fn new(node: Arc<Node>, label: Label, on_cancel: OnCancel) -> Arc<Self> {
+        Self::made(node, label, on_cancel, false)
+    }
+
+    pub(super) fn of_hook(node: Arc<Node>, label: Label) -> Arc<Self> {
+        Self::made(node, label, OnCancel::Finish, true)
+    }
+
+    fn made(node: Arc<Node>, label: Label, on_cancel: OnCancel, is_hook: bool) -> Arc<Self> {
         let watch = node.watch();
         Arc::new(Self {
             node,
@@ -70,6 +80,7 @@ impl Member {
             label,
             token: OnceLock::new(),
             on_cancel,
+            is_hook,
             state: Mutex::new(State {
                 shields: 0,
                 covered: Vec::new(),

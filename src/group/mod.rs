@@ -38,6 +38,15 @@
 //! metrics) sees drivers. While a task of a group blocks its thread, its siblings run on
 //! the other drivers; one that blocks often should be
 //! [`isolated`](TaskBuilder::isolated).
+//!
+//! # Tracing
+//!
+//! With the feature `tracing` each task is polled, and its future dropped, in a span `task` of the
+//! level debug and the target `untethered::group`, with its path in the field `path`. It is made
+//! when somebody listens to it, and has no parent: `future.instrument(span)` puts a task below one
+//! of yours. Events of the same target tell of the ends of tasks (failed, panicked, cancelled and
+//! aborted at debug, finished at trace) and of the cancel and the shutdown of a group, with its
+//! report; one that had to abort or left something behind is a warning. A [`Scope`] tells nothing: its tasks are in the span of the task they are in.
 
 mod block;
 mod body;
@@ -74,8 +83,11 @@ mod shutdown;
 mod slot;
 mod stall;
 mod state;
+mod stats;
 mod subgroup;
 mod task;
+#[cfg_attr(not(feature = "tracing"), path = "untraced.rs")]
+mod trace;
 mod tree;
 mod verdict;
 mod watch;
@@ -109,6 +121,7 @@ pub use self::scope::{
     Kind, Local, Scope, ScopeBuilder, ScopeHandle, ScopeRun, Sendable, scope, scope_local,
 };
 pub use self::state::{Closed, Closing, SelfWait};
+pub use self::stats::GroupStats;
 pub use self::subgroup::ClosedError;
 pub use self::task::TaskBuilder;
 pub use self::tree::{Activity, Stats, TaskInfo, Tree};

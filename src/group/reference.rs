@@ -12,6 +12,7 @@ use super::state::{Closed, Closing, Wait};
 use super::subgroup::ClosedError;
 use super::task::TaskBuilder;
 use super::verdict::ToHandle;
+use crate::runtime::Runtime;
 use crate::task::Reason;
 
 /// A clone of the way into a [`Group`], which does not own it.
@@ -80,6 +81,11 @@ impl<E: Send + 'static> GroupRef<E> {
     /// [`ClosedError`] if the group takes no more.
     pub fn subgroup(&self, name: impl Into<Name>) -> Result<Group<E>, ClosedError> {
         super::subgroup::of(Builder::new(self), name.into())
+    }
+
+    /// As [`Group::runtime`].
+    pub fn runtime(&self) -> &Runtime {
+        self.door.node.runtime()
     }
 
     /// As [`Group::close`].

@@ -2,12 +2,15 @@ use std::collections::VecDeque;
 use std::fmt;
 
 use super::label::End;
+use super::stats::GroupStats;
 
 /// How tasks came to their ends, counted.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Tally {
     finished: usize,
     failed: usize,
+    /// Of the failed.
+    panicked: usize,
     cancelled: usize,
     aborted: usize,
     /// In a box, as few groups have any.
@@ -29,7 +32,11 @@ impl Tally {
     pub(super) fn count(&mut self, end: End) {
         match end {
             End::Finished => self.finished += 1,
-            End::Failed | End::Panicked => self.failed += 1,
+            End::Failed => self.failed += 1,
+            End::Panicked => {
+                self.failed += 1;
+                self.panicked += 1;
+            }
             End::Cancelled => self.cancelled += 1,
             End::Aborted => self.aborted += 1,
         }
@@ -44,6 +51,7 @@ impl Tally {
     pub(super) fn add(&mut self, other: &Self) {
         self.finished += other.finished;
         self.failed += other.failed;
+        self.panicked += other.panicked;
         self.cancelled += other.cancelled;
         self.aborted += other.aborted;
         if let Some(other) = &other.overrun {
@@ -76,6 +84,19 @@ impl Tally {
         (names, unnamed)
     }
 
+    pub(super) fn stats(&self, live: usize) -> GroupStats {
+        let ended = self.finished + self.failed + self.cancelled + self.aborted;
+        GroupStats {
+            spawned: live + ended,
+            live,
+            finished: self.finished,
+            failed: self.failed,
+            panicked: self.panicked,
+            cancelled: self.cancelled,
+            aborted: self.aborted,
+        }
+    }
+
     pub(super) fn cancelled(&self) -> usize {
         self.cancelled + self.aborted
     }
@@ -92,7 +113,8 @@ impl Overrun {
 
 /// What became of the tasks of a group. From [`Group::shutdown`](super::Group::shutdown).
 ///
-/// Counts the tasks that ended since the shutdown began, those of subgroups included.
+/// Counts the tasks that ended since the shutdown began, those of subgroups included. A hook of
+/// [`on_closing`](super::Group::on_closing) counts only if it failed or was cut off.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {

@@ -11,6 +11,7 @@ use super::group_error::GroupError;
 use super::node::Node;
 use super::report::Report;
 use super::state::{SelfWait, Wait};
+use super::trace;
 use crate::runtime::Sleep;
 
 impl<E: Send + 'static> Group<E> {
@@ -83,7 +84,9 @@ pub(super) async fn of(node: Arc<Node>, grace: Duration) -> Report {
         Some(Ok(())) => Vec::new(),
         Some(Err(SelfWait { .. })) | None => node.paths(),
     };
-    Report::between(&before, &node.tally(), stuck)
+    let report = Report::between(&before, &node.tally(), stuck);
+    trace::shut_down(&node, &report);
+    report
 }
 
 /// Waits for whichever comes first; `None` if that is the timer.

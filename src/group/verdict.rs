@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::label::{ChildId, End};
 use super::node::Node;
+use super::trace;
 use crate::task::{JoinError, Reason, discard, forget_panic};
 
 /// Whose are the errors of a task, and what its handle gets.
@@ -32,10 +33,12 @@ impl<O: Send + 'static> Verdict<O> for ToHandle {
     fn judge_panic(
         &self,
         payload: Box<dyn Any + Send>,
-        _node: &Arc<Node>,
-        _id: ChildId,
+        node: &Arc<Node>,
+        id: ChildId,
     ) -> JoinError {
-        JoinError::panicked(payload)
+        let error = JoinError::panicked(payload);
+        trace::panicked(node, id, &error);
+        error
     }
 }
 
@@ -58,12 +61,15 @@ impl<O> Ended<O> {
     ) -> (Result<V::Value, JoinError>, End) {
         match self {
             Self::Output(output) => match verdict.judge(output, node, id) {
-                Ok(value) => (Ok(value), End::Finished),
+                Ok(value) => {
+                    trace::ended(node, id, End::Finished, None);
+                    (Ok(value), End::Finished)
+                }
                 Err(error) => (Err(error), End::Failed),
             },
             Self::Panicked(payload) => (Err(verdict.judge_panic(payload, node, id)), End::Panicked),
-            Self::Stopped(reason) => (Err(JoinError::cancelled(reason)), End::Cancelled),
-            Self::Aborted(reason) => (Err(JoinError::cancelled(reason)), End::Aborted),
+            Self::Stopped(reason) => stopped(reason, node, id, End::Cancelled),
+            Self::Aborted(reason) => stopped(reason, node, id, End::Aborted),
         }
     }
 
@@ -81,4 +87,14 @@ impl<O> Ended<O> {
             }
         }
     }
+}
+
+fn stopped<T>(
+    reason: Option<Reason>,
+    node: &Arc<Node>,
+    id: ChildId,
+    end: End,
+) -> (Result<T, JoinError>, End) {
+    trace::ended(node, id, end, reason.as_ref());
+    (Err(JoinError::cancelled(reason)), end)
 }

@@ -6,6 +6,7 @@
 //! | [Cancellation](cancellation) | how does it end, and what may it still do |
 //! | [Shutdown](shutdown) | how does the program end |
 //! | [Back-pressure](back_pressure) | what is bounded, and by what |
+//! | [Seeing what goes on](seeing) | what does the program do, and what did it do |
 //! | [Testing](crate::sim::guide) | how is code tested that waits |
 //! | [Writing a library](library) | how is it written for any runtime |
 //! | [Adding a runtime](adding_a_runtime) | what does a runtime that is not here have to bring |
@@ -42,6 +43,9 @@ pub mod owner {}
 
 #[doc = include_str!("pitfalls.md")]
 pub mod pitfalls {}
+
+#[doc = include_str!("seeing.md")]
+pub mod seeing {}
 
 #[doc = include_str!("shutdown.md")]
 pub mod shutdown {}

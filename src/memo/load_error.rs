@@ -27,12 +27,12 @@ impl<E: fmt::Debug> fmt::Debug for LoadError<E> {
     }
 }
 
-impl<E: fmt::Display> fmt::Display for LoadError<E> {
+impl<E> fmt::Display for LoadError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Closed => f.write_str("the memo is closed"),
-            Self::Failed(error) => write!(f, "load failed: {error}"),
-        }
+        f.write_str(match self {
+            Self::Closed => "the memo is closed",
+            Self::Failed(_) => "load failed",
+        })
     }
 }
 

@@ -59,7 +59,7 @@ impl fmt::Display for RunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Kind::Cancelled { reason, .. } => write!(f, "stopped: {reason}"),
-            Kind::Signals(error) => write!(f, "can not listen for signals: {error}"),
+            Kind::Signals(_) => f.write_str("can not listen for signals"),
         }
     }
 }

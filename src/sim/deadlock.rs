@@ -3,7 +3,7 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use super::tasks::Name;
+use super::tasks::{Name, Started};
 
 /// Nothing is ready, the future of [`Sim::try_block_on`](super::Sim::try_block_on) is not done,
 /// and time can not help; or something is ready for ever, and time does not come to move.
@@ -85,6 +85,19 @@ pub(super) struct WaitingTask {
     pub(super) timers: Vec<Duration>,
     /// Of a driver: the tasks of its group.
     pub(super) children: Vec<String>,
+}
+
+impl Waiting {
+    /// How many tasks have something to end. A driver that is about to find that no task of its
+    /// group lives has not.
+    pub(super) fn left(&self) -> usize {
+        let left = self.tasks.iter().filter(|task| match task.name.started {
+            Started::Main(_) => false,
+            Started::At(_) => true,
+            Started::ToDrive(_) => !task.is_ready || !task.children.is_empty(),
+        });
+        left.count()
+    }
 }
 
 impl fmt::Display for Waiting {

@@ -13,7 +13,7 @@ mod random;
 #[cfg(feature = "threads")]
 mod random_faults;
 #[cfg(feature = "tracing")]
-#[path = "../it/fan_out/recorder.rs"]
+#[path = "../it/recorder.rs"]
 mod recorder;
 mod report;
 mod runtimes;

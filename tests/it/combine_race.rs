@@ -631,7 +631,7 @@ fn race_ok_without_a_success_gives_every_error() {
     let expected: Vec<_> = (0..40).rev().map(|index| (index as usize, index)).collect();
     assert_eq!(failures.errors(), expected);
     assert!(!failures.is_intolerable());
-    assert_eq!(failures.to_string(), "all 40 futures failed, the last: 0");
+    assert_eq!(failures.to_string(), "all 40 futures failed, future 0 last");
 
     let nobody = sim.block_on(race_ok(Vec::<std::future::Ready<Result<(), u8>>>::new()));
     let nobody = nobody.unwrap_err();

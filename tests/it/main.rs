@@ -25,6 +25,8 @@ mod queue;
 mod queue_model;
 mod random;
 mod rate_limit;
+#[cfg(feature = "tracing")]
+mod recorder;
 mod run;
 mod signal;
 mod sim;

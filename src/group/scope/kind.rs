@@ -32,6 +32,10 @@ impl Boxes for Local {
 }
 
 /// [`Work`] in a box.
+#[allow(
+    unreachable_pub,
+    reason = "a bound in `Boxes`, which Rust 1.85 does not see"
+)]
 pub trait Child<E>: Unpin {
     fn poll(&mut self, ledger: &Ledger<E>, slot: usize, cx: &mut Context<'_>) -> Poll<()>;
 

@@ -113,8 +113,11 @@ impl FanOut {
         N: TryInto<HeaderName>,
         V: TryInto<HeaderValue>,
     {
-        let (Ok(name), Ok(value)) = (name.try_into(), value.try_into()) else {
-            panic!("that is no name or no value of a header");
+        let Ok(name) = name.try_into() else {
+            panic!("no header can have that name");
+        };
+        let Ok(value) = value.try_into() else {
+            panic!("the header {name} can not hold that value");
         };
         self.headers(HeaderMap::from_iter([(name, value)]))
     }
@@ -141,7 +144,7 @@ impl FanOut {
     pub fn basic_auth(self, user: &str, password: &str) -> Self {
         assert!(
             !user.contains(':'),
-            "a user name with a colon can not be sent: the server would take it for the end"
+            "a user name with a colon can not be sent: the server would take the colon for its end"
         );
         self.authorization(auth::basic(user.as_bytes(), password.as_bytes()))
     }

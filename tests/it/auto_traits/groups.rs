@@ -17,6 +17,7 @@ fn of_groups() {
         GroupRef<u8>: true true true;
         group::Builder<u8>: true true true;
         group::Context<u8>: true true true;
+        group::GroupStats: true true true;
         group::Report: true true true;
         group::Stats: true true true;
         group::TrySpawnError<u8>: true true true;

@@ -8,8 +8,6 @@ mod dedupe;
 mod hedge;
 mod limits;
 mod progress;
-#[cfg(feature = "tracing")]
-mod recorder;
 mod redirects;
 mod results;
 mod retry;

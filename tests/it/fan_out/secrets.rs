@@ -35,7 +35,9 @@ fn watched<T>(f: impl FnOnce() -> T) -> T {
     #[cfg(feature = "tracing")]
     {
         let mut output = None;
-        let lines = super::recorder::told(tracing::Level::TRACE, || output = Some(f()));
+        let lines = crate::recorder::told("untethered::http", tracing::Level::TRACE, || {
+            output = Some(f())
+        });
         assert!(!lines.is_empty());
         assert_clean(&lines.join("\n"));
         output.unwrap()

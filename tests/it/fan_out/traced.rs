@@ -7,9 +7,11 @@ use untethered::http::{
 use untethered::sim::Sim;
 use untethered::time::Backoff;
 
-use super::recorder::told;
 use super::server::Server;
 use super::{MS, SECOND};
+use crate::recorder::told;
+
+const HTTP: &str = "untethered::http";
 
 fn fan_out(sim: &Sim) -> FanOut {
     let server = Server::new(sim, |call| async move {
@@ -28,7 +30,7 @@ fn fan_out(sim: &Sim) -> FanOut {
 #[test]
 fn an_answer_is_told_from_its_begin_to_its_end() {
     let sim = Sim::new();
-    let lines = told(Level::TRACE, || {
+    let lines = told(HTTP, Level::TRACE, || {
         sim.block_on(fan_out(&sim).fetch("http://u:secret@a/?secret#secret"))
             .unwrap();
     });
@@ -49,7 +51,7 @@ fn redirects_and_retries_are_told_and_so_is_the_pause() {
     let fan_out = fan_out(&sim)
         .retry(retry)
         .status_check(StatusCheck::errors());
-    let lines = told(Level::TRACE, || {
+    let lines = told(HTTP, Level::TRACE, || {
         let request = FetchRequest::get("http://a/redirect");
         sim.block_on(fan_out.fetch(request)).unwrap_err();
     });
@@ -73,7 +75,7 @@ fn every_end_is_told() {
     let sim = Sim::new();
     let fan_out =
         fan_out(&sim).retry(Retry::attempts(2).backoff(Backoff::new(SECOND).without_jitter()));
-    let lines = told(Level::DEBUG, || {
+    let lines = told(HTTP, Level::DEBUG, || {
         sim.block_on(fan_out.fetch("http://a/broken")).unwrap_err();
         sim.block_on(fan_out.fetch("u:secret@a")).unwrap_err();
         let never = fan_out.fetch("http://a/late");
@@ -102,7 +104,7 @@ fn every_end_is_told() {
 fn a_hedge_is_told_and_the_end_of_both_is_one() {
     let sim = Sim::new();
     let fan_out = fan_out(&sim).hedge(Hedge::after(MS / 2));
-    let lines = told(Level::TRACE, || {
+    let lines = told(HTTP, Level::TRACE, || {
         sim.block_on(fan_out.fetch("http://a/?secret")).unwrap();
     });
     assert_eq!(
@@ -119,7 +121,7 @@ fn a_hedge_is_told_and_the_end_of_both_is_one() {
 #[test]
 fn who_wants_less_is_told_nothing() {
     let sim = Sim::new();
-    let lines = told(Level::INFO, || {
+    let lines = told(HTTP, Level::INFO, || {
         sim.block_on(fan_out(&sim).fetch("http://a/broken"))
             .unwrap_err();
     });

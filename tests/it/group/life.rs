@@ -1,13 +1,16 @@
 use std::future::{Future, pending};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use untethered::group::{Group, OnCancel};
+use untethered::group::{Group, OnCancel, OnFailure};
 use untethered::sim::{Order, Sim, drop_at_every_poll, explore_orders, yield_now};
 
 use super::{Census, Log, PanicsOnDrop, listening};
 use crate::support::Wakes;
+
+const SECOND: Duration = Duration::from_secs(1);
 
 #[test]
 fn a_handle_gives_the_output() {
@@ -705,4 +708,78 @@ fn an_abort_that_a_shield_held_off_reaches_the_group_made_inside() {
         group.closed().await.unwrap();
     });
     assert_eq!(sim.elapsed(), Duration::ZERO);
+}
+
+#[test]
+fn a_simulation_is_empty_as_soon_as_its_groups_are() {
+    let sim = Sim::new();
+    let group = Group::builder(&sim.runtime()).build();
+    for _ in 0..3 {
+        group.spawn(pending::<()>());
+    }
+    sim.run_until_idle();
+    let left = catch_unwind(AssertUnwindSafe(|| sim.assert_empty())).unwrap_err();
+    let left = left.downcast_ref::<String>().unwrap();
+    assert!(left.starts_with("tasks left: 1, timers left: 0"), "{left}");
+    sim.block_on(group.shutdown(SECOND));
+    sim.assert_empty();
+}
+
+#[test]
+fn a_reference_knows_the_runtime() {
+    let sim = Sim::new();
+    let group = Group::builder(&sim.runtime()).build();
+    assert_eq!(group.reference().runtime().now(), sim.runtime().now());
+}
+
+#[test]
+fn stats_count_each_task_once_whatever_became_of_it() {
+    let sim = Sim::new();
+    let group = Group::builder(&sim.runtime())
+        .on_failure(OnFailure::collect(8))
+        .build();
+    let below = group.subgroup("below").unwrap();
+    below.spawn(async {});
+    below.spawn(pending::<()>());
+    group.spawn_fallible(async { Err::<(), _>("disk full") });
+    group.spawn_fallible(async { panic!("no table") as Result<(), String> });
+    drop(group.spawn(async { Err::<(), _>("the handle's") }));
+    let deaf = group.task("deaf").on_cancel(OnCancel::Grace(SECOND));
+    deaf.spawn(pending::<()>());
+    let counted = |group: &Group| {
+        let stats = group.stats();
+        let ends = [
+            stats.finished,
+            stats.failed,
+            stats.panicked,
+            stats.cancelled,
+            stats.aborted,
+        ];
+        (stats.spawned, stats.live, ends)
+    };
+    assert_eq!(counted(&group), (6, 6, [0; 5]));
+    sim.run_until_idle();
+    assert_eq!(counted(&group), (6, 2, [2, 2, 1, 0, 0]));
+    below.cancel("enough");
+    sim.run_until_idle();
+    drop(below);
+    assert_eq!(
+        counted(&group),
+        (6, 1, [2, 2, 1, 1, 0]),
+        "those of an ended subgroup stay"
+    );
+    sim.block_on(group.shutdown(SECOND * 2));
+    assert_eq!(counted(&group), (6, 0, [2, 2, 1, 1, 1]));
+}
+
+#[test]
+fn hooks_are_no_tasks_of_the_report() {
+    let sim = Sim::new();
+    let group = Group::builder(&sim.runtime()).build();
+    let hook = group.on_closing(async { "closing" });
+    group.spawn(pending::<()>());
+    sim.run_until_idle();
+    let report = sim.block_on(group.shutdown(SECOND));
+    assert_eq!((report.finished, report.cancelled), (0, 1));
+    assert_eq!(sim.block_on(hook).unwrap(), "closing");
 }

@@ -11,6 +11,8 @@ mod random;
 mod same;
 mod scope;
 mod tools;
+#[cfg(feature = "tracing")]
+mod traced;
 
 use std::future::{Future, pending};
 use std::num::NonZeroUsize;

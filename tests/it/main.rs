@@ -7,6 +7,7 @@ mod combine_gather;
 mod combine_panics;
 mod combine_race;
 mod context;
+mod debug;
 mod event;
 mod every_future;
 #[cfg(feature = "http")]
@@ -34,6 +35,7 @@ mod sim_orders;
 mod sim_planted;
 mod stream_adaptors;
 mod stream_concurrent;
+mod stream_hints;
 mod stream_on_runtime;
 mod support;
 mod task;

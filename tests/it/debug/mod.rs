@@ -5,6 +5,7 @@ mod combine;
 mod context;
 mod group;
 mod queue;
+mod service;
 mod sim;
 mod stream;
 mod sync;

@@ -417,7 +417,6 @@ fn one_jar_takes_the_place_of_the_other() {
     assert_eq!((first.len(), second.len()), (1, 2));
 }
 
-// H10
 #[test]
 fn a_cookie_is_taken_back_by_its_end() {
     let (jar, url) = (jar(), "http://h.test/");

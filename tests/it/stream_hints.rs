@@ -103,6 +103,7 @@ async fn fused(stream: impl FusedStream, first: Hint, total: usize) {
     assert!(stream.is_terminated());
 }
 
+// R7
 #[test]
 fn adaptors_say_how_much_is_left() {
     let sim = Sim::new();
@@ -136,6 +137,7 @@ fn adaptors_say_how_much_is_left() {
     });
 }
 
+// R7
 #[test]
 fn runs_say_how_much_is_left() {
     let sim = Sim::new();
@@ -163,6 +165,7 @@ fn runs_say_how_much_is_left() {
     });
 }
 
+// R7
 #[test]
 fn runs_that_fail_say_how_much_is_left() {
     let sim = Sim::new();
@@ -191,6 +194,7 @@ fn runs_that_fail_say_how_much_is_left() {
     });
 }
 
+// R7
 #[test]
 fn what_holds_results_says_how_many() {
     let sim = Sim::new();

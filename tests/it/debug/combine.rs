@@ -15,8 +15,9 @@ fn fails(number: u8) -> Ready<Result<Opaque, u8>> {
     ready(Err(number))
 }
 
+// C11
 #[test]
-fn of_races() {
+fn debug_of_races() {
     let jobs = || [ready(Opaque), ready(Opaque)];
     shows(&race(jobs()), "Race { .. }");
     shows(&race((ready(Opaque), ready(7))), "Race { .. }");
@@ -36,16 +37,18 @@ fn of_races() {
     );
 }
 
+// C11
 #[test]
-fn of_hedges() {
+fn debug_of_hedges() {
     let sim = Sim::new();
     let attempts = || pending::<Result<Opaque, u8>>();
     let hedged = hedge(&sim.runtime(), SECOND, [attempts(), attempts()]);
     shows(&hedged, "Hedge { delay: 1s, started: 0, running: 0, .. }");
 }
 
+// C11
 #[test]
-fn of_gathers() {
+fn debug_of_gathers() {
     let sim = Sim::new();
     let rt = sim.runtime();
     shows(&gather([ready(Opaque)]), "Gather { .. }");
@@ -64,8 +67,9 @@ fn of_gathers() {
     shows(&done, "AsCompleted { limit: 2, running: 0, .. }");
 }
 
+// C11
 #[test]
-fn of_waits() {
+fn debug_of_waits() {
     let mut set = WaitSet::new([Some(Opaque), None].map(|done| async move {
         match done {
             Some(done) => done,

@@ -5,8 +5,9 @@ use untethered::context::{ContextGroup, ExitStack, HandOverError, TaskLocal, con
 use super::{Opaque, shows};
 use crate::polled::now;
 
+// C11
 #[test]
-fn of_contexts() {
+fn debug_of_contexts() {
     let mut group = ContextGroup::<Opaque, Opaque>::default();
     assert!(group.is_empty());
     group.add(ready(Ok(Opaque)), |_| ready(Ok(())));
@@ -25,8 +26,9 @@ fn of_contexts() {
     assert_eq!(handed, Ok::<_, HandOverError<u8>>(7));
 }
 
+// C11
 #[test]
-fn of_locals() {
+fn debug_of_locals() {
     static LOCAL: TaskLocal<Opaque> = TaskLocal::new();
     shows(&LOCAL, "TaskLocal { .. }");
     shows(&LOCAL.scope(Opaque, ready(())), "Scoped { .. }");

@@ -11,8 +11,9 @@ use crate::polled::{Polled, now};
 
 const SECOND: Duration = Duration::from_secs(1);
 
+// C11
 #[test]
-fn of_groups() {
+fn debug_of_groups() {
     let sim = Sim::new();
     let builder = Group::builder(&sim.runtime()).name("server").limit(2);
     let builder = builder.hard_limit(SECOND).deadline(2 * SECOND);
@@ -53,8 +54,9 @@ fn of_groups() {
     );
 }
 
+// C11
 #[test]
-fn of_what_a_full_group_gives_back() {
+fn debug_of_what_a_full_group_gives_back() {
     let sim = Sim::new();
     let group: Group = Group::builder(&sim.runtime()).limit(1).build();
     group.spawn(pending::<()>());
@@ -62,8 +64,9 @@ fn of_what_a_full_group_gives_back() {
     shows(&group.try_spawn(ready(Opaque)).err().unwrap(), "Full(..)");
 }
 
+// C11
 #[test]
-fn of_tasks_that_are_in_their_context() {
+fn debug_of_tasks_that_are_in_their_context() {
     let sim = Sim::new();
     let group: Group = Group::builder(&sim.runtime()).name("server").build();
     let task = group.task("query").spawn_with(|cx| async move {
@@ -76,8 +79,9 @@ fn of_tasks_that_are_in_their_context() {
     assert_eq!((&*shield, &*quit), ("Shield { .. }", "Quit { .. }"));
 }
 
+// C11
 #[test]
-fn of_policies() {
+fn debug_of_policies() {
     type Policy = OnFailure<Opaque>;
     shows(&Policy::CancelAll, "CancelAll");
     shows(&Policy::collect(7), "Collect(7)");
@@ -85,8 +89,9 @@ fn of_policies() {
     shows(&Policy::collect(7).clone(), "Collect(7)");
 }
 
+// C11
 #[test]
-fn of_failures() {
+fn debug_of_failures() {
     let sim = Sim::new();
     let group: Group = Group::builder(&sim.runtime())
         .name("server")
@@ -115,8 +120,9 @@ fn of_failures() {
     );
 }
 
+// C11
 #[test]
-fn of_blocks() {
+fn debug_of_blocks() {
     let sim = Sim::new();
     let rt = sim.runtime();
     let block = task_group(&rt, |tasks| async move {
@@ -134,8 +140,9 @@ fn of_blocks() {
     shows(&BlockError::Body(7), "Body(7)");
 }
 
+// C11
 #[test]
-fn of_scopes() {
+fn debug_of_scopes() {
     let builder = Scope::builder().limit(2);
     let text = shown(&builder);
     assert!(

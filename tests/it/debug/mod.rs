@@ -1,5 +1,5 @@
-//! What `{:?}` shows: the state of a thing, and nothing of what a user put in, which need not be
-//! `Debug`. No lock is held meanwhile: where it is written to may use the thing.
+//! What `{:?}` shows: the state of a thing, though what is inside can not be shown. No lock is held
+//! meanwhile: where it is written to may use the thing.
 
 mod combine;
 mod context;

@@ -3,8 +3,9 @@ use untethered::queue::TryPushError;
 
 use super::{Opaque, shows};
 
+// C11
 #[test]
-fn of_queues() {
+fn debug_of_queues() {
     let queue = Queue::bounded(2);
     queue.try_push(Opaque).ok().unwrap();
     shows(&queue, "Queue { len: 1, capacity: Some(2), closed: false }");
@@ -38,8 +39,9 @@ fn of_queues() {
     );
 }
 
+// C11
 #[test]
-fn of_errors_that_hold_an_item() {
+fn debug_of_errors_that_hold_an_item() {
     let queue = Queue::bounded(1);
     queue.try_push(Opaque).ok().unwrap();
     let full: TryPushError<Opaque> = queue.try_push(Opaque).unwrap_err();

@@ -12,8 +12,9 @@ use crate::polled::now;
 
 const SECOND: Duration = Duration::from_secs(1);
 
+// C11
 #[test]
-fn of_pools() {
+fn debug_of_pools() {
     let builder = BlockingPool::builder().name("files").threads(1).queue(2);
     let text = shown(&builder);
     assert!(
@@ -34,8 +35,9 @@ fn of_pools() {
     shows(&refused, "Closed(..)");
 }
 
+// C11
 #[test]
-fn of_memos() {
+fn debug_of_memos() {
     let memo: Memo<u8, Opaque> = Memo::new(2);
     shows(&memo.load(1, async || Opaque), "Load { .. }");
     now(memo.load(1, async || Opaque)).unwrap();
@@ -50,8 +52,9 @@ fn of_memos() {
     shows(&closed.clone(), "Closed");
 }
 
+// C11
 #[test]
-fn of_programs() {
+fn debug_of_programs() {
     let sim = Sim::new();
     let (source, signals) = ShutdownSignals::manual();
     shows(&source, "Source { .. }");

@@ -7,8 +7,9 @@ use super::{Opaque, shows};
 
 const SECOND: Duration = Duration::from_secs(1);
 
+// C11
 #[test]
-fn of_simulations() {
+fn debug_of_simulations() {
     let sim = Sim::default();
     let rt = sim.runtime();
     let sleeps = rt.sleep(3 * SECOND);

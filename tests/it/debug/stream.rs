@@ -23,8 +23,9 @@ fn job(item: Opaque) -> Ready<Opaque> {
     ready(item)
 }
 
+// C11
 #[test]
-fn of_runs() {
+fn debug_of_runs() {
     let sim = Sim::new();
     let rt = sim.runtime();
     let jobs = || [ready(Opaque), ready(Opaque)];
@@ -55,8 +56,9 @@ fn of_runs() {
     );
 }
 
+// C11
 #[test]
-fn of_streams_that_run_concurrently() {
+fn debug_of_streams_that_run_concurrently() {
     let sim = Sim::new();
     let rt = sim.runtime();
     let limited = || items().concurrently().limit(2);
@@ -77,8 +79,9 @@ fn of_streams_that_run_concurrently() {
     shows(&limited().filter_map(|item| ready(Some(item))), &kept);
 }
 
+// C11
 #[test]
-fn of_adaptors() {
+fn debug_of_adaptors() {
     let sim = Sim::new();
     let rt = sim.runtime();
     let within = batches(items(), 2).within(&rt, SECOND);

@@ -9,8 +9,9 @@ use crate::polled::{Polled, now};
 
 const SECOND: Duration = Duration::from_secs(1);
 
+// C11
 #[test]
-fn of_limits() {
+fn debug_of_limits() {
     let limit = Limit::new(3);
     let permit = now(limit.acquire());
     shows(&limit, "Limit { total: 3, taken: 1, .. }");
@@ -20,8 +21,9 @@ fn of_limits() {
     shows(&limit.acquire_owned(), "AcquireOwned { .. }");
 }
 
+// C11
 #[test]
-fn of_rate_limits() {
+fn debug_of_rate_limits() {
     let sim = Sim::new();
     let rt = sim.runtime();
     let rate = RateLimit::new(2, SECOND);
@@ -36,8 +38,9 @@ fn of_rate_limits() {
     shows(&keyed.acquire(&rt, "key"), "AcquireKey { .. }");
 }
 
+// C11
 #[test]
-fn of_what_is_loaded_once() {
+fn debug_of_what_is_loaded_once() {
     let once = Once::new();
     shows(&once, "Once { loaded: false, loading: false }");
     let load = Polled::waiting(once.load(std::future::pending));
@@ -52,8 +55,9 @@ fn of_what_is_loaded_once() {
     shows(&once, "Once { loaded: true, loading: false }");
 }
 
+// C11
 #[test]
-fn of_events() {
+fn debug_of_events() {
     let event = Event::new();
     shows(&event, "Event { set: false }");
     shows(&event.wait(), "WaitSet { .. }");

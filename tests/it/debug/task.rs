@@ -5,8 +5,9 @@ use untethered::sim::Sim;
 
 use super::{Opaque, shows};
 
+// C11
 #[test]
-fn of_tasks() {
+fn debug_of_tasks() {
     let sim = Sim::new();
     let rt = sim.runtime();
     shows(&rt, "Runtime { .. }");
@@ -26,8 +27,9 @@ fn of_tasks() {
     shows(&error, r#"JoinError("task panicked: no route")"#);
 }
 
+// C11
 #[test]
-fn of_tokens() {
+fn debug_of_tokens() {
     let token = CancellationToken::new();
     shows(&token, "CancellationToken { reason: None }");
     shows(&token.cancelled(), "Cancelled { .. }");

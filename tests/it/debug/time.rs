@@ -12,8 +12,9 @@ use super::{Opaque, shown, shows};
 
 const SECOND: Duration = Duration::from_secs(1);
 
+// C11
 #[test]
-fn of_timeouts() {
+fn debug_of_timeouts() {
     let sim = Sim::new();
     let rt = sim.runtime();
     let limit = timeout(&rt, SECOND, pending::<Opaque>()).named("connect");
@@ -32,8 +33,9 @@ fn of_timeouts() {
     );
 }
 
+// C11
 #[test]
-fn of_sleeps_and_intervals() {
+fn debug_of_sleeps_and_intervals() {
     let sim = Sim::new();
     let rt = sim.runtime();
     let mut sleep = Box::pin(rt.sleep(SECOND));
@@ -53,8 +55,9 @@ fn of_sleeps_and_intervals() {
     );
 }
 
+// C11
 #[test]
-fn of_timers() {
+fn debug_of_timers() {
     let sim = Sim::new();
     let failures = Arc::new(Mutex::new(Vec::new()));
     let told = failures.clone();

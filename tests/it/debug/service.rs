@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use untethered::memo::{LoadError, Memo};
-use untethered::pool::BlockingPool;
+use untethered::pool::{BlockingPool, TrySpawnError};
 use untethered::run::Run;
 use untethered::signal::{ShutdownSignals, Signal};
 use untethered::sim::Sim;
@@ -33,6 +33,8 @@ fn debug_of_pools() {
     let refused = pool.try_spawn(|| Opaque).err().unwrap();
     assert!(refused.is_closed());
     shows(&refused, "Closed(..)");
+    let full: TrySpawnError<Opaque> = TrySpawnError::Full(Opaque);
+    shows(&full, "Full(..)");
 }
 
 // C11

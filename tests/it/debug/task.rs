@@ -1,9 +1,12 @@
 use std::future::pending;
+use std::panic::panic_any;
+use std::sync::{Arc, Mutex};
 
 use untethered::CancellationToken;
+use untethered::group::Group;
 use untethered::sim::Sim;
 
-use super::{Opaque, shows};
+use super::{Opaque, shown, shows};
 
 // C11
 #[test]
@@ -40,4 +43,32 @@ fn debug_of_tokens() {
     );
     token.cancel("enough");
     shows(&token, r#"CancellationToken { reason: Some("enough") }"#);
+}
+
+// C11
+#[test]
+fn debug_of_what_nobody_took() {
+    let sim = Sim::new();
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let told = heard.clone();
+    let rt = sim
+        .runtime()
+        .on_unobserved(move |unobserved| told.lock().unwrap().push(unobserved));
+    rt.spawn(async { panic_any(7) }).detach();
+    let group = Group::builder(&rt).name("g").build();
+    let task = group.task("t");
+    task.spawn_fallible(async { Err::<(), _>("no route") });
+    sim.run_until_idle();
+    let mut heard = heard.lock().unwrap();
+    let (error, panic) = (heard.pop().unwrap(), heard.pop().unwrap());
+    shows(
+        &panic,
+        r#"Unobserved("a task that nobody waits for panicked")"#,
+    );
+    assert!(shown(&error).contains("no route"), "{error:?}");
+    // Each gives itself back where it is not what was asked for.
+    let panic = panic.into_error().unwrap_err().into_panic().unwrap();
+    assert_eq!(panic.downcast_ref(), Some(&7));
+    let error = error.into_panic().unwrap_err().into_error().unwrap();
+    assert_eq!(error.to_string(), "no route");
 }

@@ -185,7 +185,7 @@ fn runs_that_fail_say_how_much_is_left() {
         let parts = |n: &u32| [tried(*n), tried(1)];
         fused(try_inflate(0..5, parts).limit(1), most, 4).await;
         // Of a source that fails too.
-        let begun = |number| (number != 3).then(|| async move { Ok::<_, &str>(number) });
+        let begun = |number| (number != 3).then_some(async move { Ok::<_, &str>(number) });
         let begun = |number| begun(number).ok_or("no fourth");
         let sources = || (0..5).map(begun);
         fused(try_concurrent(try_from_iter(sources())).limit(1), most, 4).await;

@@ -129,8 +129,8 @@ fn debug_of_blocks() {
         tasks.spawn_fallible(async { Err::<(), _>("no route") });
         pending().await
     });
-    let error: BlockError = sim.block_on(block).map(|()| ()).unwrap_err();
-    let text = shown(&error);
+    let result: Result<(), BlockError> = sim.block_on(block);
+    let text = shown(&result.unwrap_err());
     assert!(
         text.starts_with("Tasks(GroupError { failures: [Failure { "),
         "{text}"

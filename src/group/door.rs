@@ -160,7 +160,7 @@ impl<E: Send + 'static> Door<E> {
     fn slot(&self) -> Slot {
         match &self.node.setup.limit {
             // One that is refused is not worth a place in the queue.
-            Some(limit) if self.node.is_open_to(self.who) => Slot::of(Some(limit)),
+            Some(limit) if self.node.is_open_to(self.who) => Slot::of(limit),
             _ => Slot::Free,
         }
     }

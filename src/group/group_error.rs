@@ -58,7 +58,6 @@ impl<E> fmt::Display for GroupError<E> {
         write!(f, "task {} {verb}", first.task())?;
         match self.failures.len() - 1 {
             0 => {}
-            1 => f.write_str(", and 1 more")?,
             more => write!(f, ", and {more} more")?,
         }
         match self.cancelled {

@@ -88,7 +88,7 @@ impl<K, T: Send + 'static, E: Send + 'static> Results<K, T, E> {
     /// Starts `future` in the group. As [`Group::spawn`].
     #[track_caller]
     pub fn spawn(&mut self, key: K, future: impl Future<Output = T> + Send + 'static) {
-        let mut slot = Slot::of(Some(&self.limit));
+        let mut slot = Slot::of(&self.limit);
         let handle = self.door.spawn(
             async move {
                 poll_fn(|cx| slot.poll(cx)).await;

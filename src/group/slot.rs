@@ -13,10 +13,7 @@ pub(super) enum Slot {
 
 impl Slot {
     /// Takes a place, or the next in the queue.
-    pub(super) fn of(limit: Option<&Limit>) -> Self {
-        let Some(limit) = limit else {
-            return Self::Free;
-        };
+    pub(super) fn of(limit: &Limit) -> Self {
         let mut wait = limit.acquire_owned();
         // Queues at once; whom to wake it learns when the task is first polled.
         match Pin::new(&mut wait).poll(&mut Context::from_waker(Waker::noop())) {

@@ -1,6 +1,5 @@
 //! Who is told of tasks that were not polled in time, or polled for long.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,14 +25,6 @@ impl Stall {
             threshold,
             hook: Arc::new(hook),
         }
-    }
-}
-
-impl fmt::Debug for Stall {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Stall")
-            .field("threshold", &self.threshold)
-            .finish_non_exhaustive()
     }
 }
 

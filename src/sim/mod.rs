@@ -371,12 +371,12 @@ impl Drop for Sim {
 
 impl fmt::Debug for Sim {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = self.shared.lock();
+        let order = self.shared.lock().ready.order();
         f.debug_struct("Sim")
-            .field("order", &state.ready.order())
-            .field("elapsed", &state.timers.elapsed())
-            .field("live_tasks", &state.live_tasks())
-            .field("live_timers", &state.timers.len())
+            .field("order", &order)
+            .field("elapsed", &self.elapsed())
+            .field("live_tasks", &self.live_tasks())
+            .field("live_timers", &self.live_timers())
             .finish()
     }
 }

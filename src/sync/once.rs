@@ -191,10 +191,13 @@ impl<T> Default for Once<T> {
 
 impl<T> fmt::Debug for Once<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = self.state.lock();
+        let (loaded, loading) = {
+            let state = self.state.lock();
+            (state.value.is_some(), state.loading)
+        };
         f.debug_struct("Once")
-            .field("loaded", &state.value.is_some())
-            .field("loading", &state.loading)
+            .field("loaded", &loaded)
+            .field("loading", &loading)
             .finish()
     }
 }

@@ -99,8 +99,12 @@ impl fmt::Display for JoinError {
             Repr::Cancelled(Some(reason)) => write!(f, "task was cancelled: {reason}"),
             Repr::Panicked(payload) => {
                 f.write_str("task panicked")?;
-                let payload = payload.lock().unwrap_or_else(PoisonError::into_inner);
-                match panic_message(&**payload) {
+                // Who writes may look at this error too.
+                let message = {
+                    let payload = payload.lock().unwrap_or_else(PoisonError::into_inner);
+                    panic_message(&**payload).map(str::to_owned)
+                };
+                match message {
                     Some(message) => write!(f, ": {message}"),
                     None => Ok(()),
                 }

@@ -155,3 +155,53 @@ fn what_a_client_is_known_for_is_no_failure() {
 fn a_deviation_from_nothing_is_refused() {
     let _ = Conformance::new(&Sim::new().runtime(), liar).deviates("big_tail", "");
 }
+
+#[test]
+fn a_report_is_a_table_with_a_line_for_each_case() {
+    let sim = Sim::new();
+    let broken = || {
+        client_fn(|_: Request<Body>| async {
+            let error = HttpError::new(ErrorKind::Other).with_message("none\ntoday");
+            Err::<Response<Body>, _>(error)
+        })
+    };
+    let conformance = Conformance::new(&sim.runtime(), broken).deviates("big_head", "has none");
+    assert_eq!(
+        format!("{conformance:?}"),
+        r#"Conformance { deviations: [("big_head", "has none")], .. }"#
+    );
+    let report = sim.block_on(conformance.run());
+    let cases = report.rows().iter().map(|(case, _)| *case);
+    assert!(cases.eq(Conformance::cases()));
+    assert!(!report.is_ok());
+    let text = report.to_string();
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!(lines[..2], ["| Case | |", "|---|---|"]);
+    assert_eq!(lines.len(), 2 + report.rows().len());
+    assert!(lines.contains(&"| big head | has none |"), "{text}");
+    let failed = lines.iter().filter(|line| line.contains(" | FAILED: "));
+    let is_failed = |row: &&(_, Verdict)| row.1.is_failed();
+    assert_eq!(
+        failed.count(),
+        report.rows().iter().filter(is_failed).count()
+    );
+    let panic = std::panic::catch_unwind(|| report.assert()).unwrap_err();
+    let message = panic.downcast_ref::<String>().unwrap();
+    assert_eq!(*message, format!("the client fails:\n{text}"));
+}
+
+#[test]
+fn a_verdict_asserts_and_says_what_it_is() {
+    assert_eq!(Verdict::Passed.to_string(), "yes");
+    Verdict::Passed.assert();
+    let failed = Verdict::Failed("no answer".into());
+    assert_eq!(failed.to_string(), "FAILED: no answer");
+    let panic = std::panic::catch_unwind(|| failed.assert()).unwrap_err();
+    assert_eq!(panic.downcast_ref::<String>().unwrap(), "no answer");
+}
+
+#[test]
+#[should_panic(expected = "there is no case \"big_tail\"")]
+fn a_case_that_there_is_not_is_refused() {
+    let _ = run_case(liar, "big_tail");
+}

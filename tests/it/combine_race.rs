@@ -1,5 +1,6 @@
 use std::cell::{Cell, RefCell};
-use std::future::{Future, pending, ready};
+use std::error::Error;
+use std::future::{Future, Ready, pending, ready};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -10,6 +11,7 @@ use untethered::sim::{Order, Sim, drop_at_every_poll, explore_orders, yield_now}
 use untethered::sync::Event;
 use untethered::{CancellationToken, Runtime};
 
+use crate::polled::now;
 use crate::support::{Drops, Log, Wakes, on_clone, panic_text};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -833,4 +835,53 @@ fn a_waker_may_wake_an_entrant_when_it_is_cloned() {
     let waker = on_clone(waker, move || wakes_it.set());
     let polled = race.as_mut().poll(&mut Context::from_waker(&waker));
     assert!(matches!(polled, Poll::Ready(Ok((50, ())))));
+}
+
+#[test]
+fn a_quorum_gives_its_losers_their_grace() {
+    let sim = Sim::new();
+    let rt = sim.runtime();
+    let token = CancellationToken::new();
+    let log = Log::default();
+    let entrants = (1..=3).map(|number| {
+        let (rt, token, log) = (rt.clone(), token.child_token(), log.clone());
+        async move {
+            let work = token.run_until_cancelled(rt.sleep(SECOND * number));
+            if work.await.is_none() {
+                rt.sleep(SECOND).await;
+                log.push(format!("{number} is clean"));
+            }
+            Ok::<_, ()>(number)
+        }
+    });
+    let won = sim.block_on(quorum(2, entrants).grace(&rt, 5 * SECOND, &token));
+    assert_eq!(won.unwrap().successes, [(0, 1), (1, 2)]);
+    assert_eq!(
+        (log.take(), sim.elapsed()),
+        (vec!["3 is clean".into()], 3 * SECOND)
+    );
+}
+
+#[test]
+fn an_error_of_many_has_the_last_as_its_source() {
+    let parse = |text: &'static str| ready(text.parse::<u8>());
+    let source = |error: &dyn Error| error.source().map(ToString::to_string);
+    let none = now(race_ok(["x", ""].map(parse))).unwrap_err();
+    let last = Some("cannot parse integer from empty string".to_owned());
+    assert_eq!(source(&none), last);
+    let few = now(quorum(2, ["1", "x", ""].map(parse))).unwrap_err();
+    assert_eq!(source(&few), last);
+    assert!(
+        few.to_string()
+            .ends_with("too many had failed: cannot parse integer from empty string")
+    );
+    let bad = |_: &std::num::ParseIntError| false;
+    let hit = now(quorum(1, ["x", "1"].map(parse)).tolerate(bad)).unwrap_err();
+    assert!(hit.is_intolerable());
+    assert_eq!(
+        hit.to_string(),
+        "future 0 failed: invalid digit found in string"
+    );
+    let nobody = now(race_ok(Vec::<Ready<Result<(), std::fmt::Error>>>::new())).unwrap_err();
+    assert_eq!((nobody.is_empty(), source(&nobody)), (true, None));
 }

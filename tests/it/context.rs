@@ -668,3 +668,39 @@ fn a_local_may_be_used_while_it_is_looked_at_and_dropped() {
     });
     assert_eq!(log.take(), ["false"]);
 }
+
+#[test]
+fn an_error_gives_what_failed_first_and_what_failed_after() {
+    let fails = || {
+        now(ExitStack::run(async |stack| {
+            stack.defer(async { Err("second release") });
+            stack.defer(async { Err("first release") });
+            Err::<(), _>("use")
+        }))
+        .unwrap_err()
+    };
+    let error: ContextError<&str> = fails();
+    assert_eq!((error.stage(), error.error()), (Stage::Use, &"use"));
+    assert_eq!(error.others(), ["first release", "second release"]);
+    assert_eq!(
+        error.to_string(),
+        "use; then: first release; then: second release"
+    );
+    assert!(
+        error
+            .into_errors()
+            .eq(["use", "first release", "second release"])
+    );
+    assert_eq!(fails().into_error(), "use");
+}
+
+#[test]
+fn an_error_of_a_hand_over_is_mapped_where_there_is_one() {
+    let long = |text: &str| text.len();
+    let failed = HandOverError::Failed("no route");
+    assert_eq!(failed.map(long), HandOverError::Failed(8));
+    let panicked = HandOverError::<&str>::Panicked;
+    assert_eq!(panicked.map(long), HandOverError::Panicked);
+    let not = HandOverError::<&str>::NotHandedOver;
+    assert_eq!(not.map(long), HandOverError::NotHandedOver);
+}

@@ -9,6 +9,7 @@ mod combine_gather;
 mod combine_panics;
 mod combine_race;
 mod context;
+mod debug;
 mod event;
 mod every_future;
 #[cfg(feature = "http")]
@@ -39,6 +40,7 @@ mod sim_planted;
 mod sometimes;
 mod stream_adaptors;
 mod stream_concurrent;
+mod stream_hints;
 mod stream_on_runtime;
 mod support;
 mod task;

@@ -929,3 +929,59 @@ fn a_finished_wait_leaves_its_waker() {
 fn the_module_is_public(push: queue::Push<'_, ()>, pop: queue::Pop<'_, ()>) {
     drop((push, pop));
 }
+
+#[test]
+fn each_half_says_and_does_what_the_queue_does() {
+    let queue = Queue::bounded(3);
+    let (sender, receiver) = (queue.sender(), queue.receiver());
+    filled(&queue, [1, 2, 3]);
+    assert!(sender.is_full() && receiver.is_full());
+    assert_eq!((sender.capacity(), receiver.capacity()), (Some(3), Some(3)));
+    assert_eq!((sender.len(), receiver.len()), (3, 3));
+    assert_eq!(receiver.try_pop(), Ok(1));
+    assert_eq!(receiver.try_pop_latest(), Ok(3));
+    // Those before it are dropped.
+    assert!(receiver.is_empty() && sender.is_empty());
+    filled(&queue, [2, 4]);
+    assert!(!receiver.is_full() && !receiver.is_empty() && !sender.is_empty());
+    assert_eq!(receiver.try_pop_batch(7), Ok(vec![2, 4]));
+    assert!(receiver.is_empty() && sender.is_empty());
+    filled(&queue, [5, 6]);
+    assert_eq!(receiver.drain(), [5, 6]);
+    assert_eq!(receiver.try_pop_batch(7), Err(TryPopError::Empty));
+    filled(&queue, [7, 8, 9]);
+    assert_eq!(now(receiver.pop_latest()), Some(9));
+    filled(&queue, [7, 8]);
+    assert_eq!(now(receiver.pop_batch(7)), [7, 8]);
+
+    let mut closed = [sender.closed(), receiver.closed()].map(Polled::waiting);
+    sender.close();
+    assert!(closed.iter_mut().all(|wait| wait.poll().is_ready()));
+    assert!(sender.is_closed() && receiver.is_closed());
+    assert_eq!(receiver.try_pop_latest(), Err(TryPopError::Closed));
+
+    let (sender, receiver) = Queue::unbounded().into_halves();
+    assert_eq!((sender.capacity(), receiver.is_full()), (None, false));
+    sender.try_push(1).unwrap();
+    receiver.close();
+    assert_eq!(sender.try_push(2).unwrap_err().into_inner(), 2);
+    assert_eq!(receiver.close_now(), [1]);
+    assert_eq!(receiver.try_pop(), Err(TryPopError::Closed));
+}
+
+#[test]
+fn a_sink_that_is_closed_has_flushed_and_leaves_the_queue_open() {
+    let queue = Queue::bounded(1);
+    let mut sink = queue.sink();
+    now(sink.feed(1)).unwrap();
+    now(sink.feed(2)).unwrap();
+    let mut close = Polled::waiting(sink.close());
+    assert_eq!(queue.try_pop(), Ok(1));
+    close.ready().unwrap();
+    drop(close);
+    assert!(!queue.is_closed());
+    assert_eq!(queue.drain(), [2]);
+    let full = Queue::bounded(1);
+    full.try_push(1).unwrap();
+    assert_eq!(full.try_push(2).unwrap_err().into_inner(), 2);
+}

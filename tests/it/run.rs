@@ -1,6 +1,7 @@
 //! Mains on a simulation, with signals sent by hand.
 
 use std::future::{pending, poll_fn};
+use std::process::ExitCode;
 use std::sync::Mutex;
 use std::task::Poll;
 use std::thread;
@@ -357,4 +358,32 @@ fn a_call_within_a_block_on_takes_no_wake_up_of_the_one_around_it() {
         Poll::Pending
     }));
     assert_eq!(polls, 2);
+}
+
+#[test]
+fn what_stopped_a_main_is_its_exit_code() {
+    use std::error::Error;
+
+    let sim = Sim::new();
+    for signal in [Signal::Interrupt, Signal::Quit] {
+        let (source, main) = by_hand(&sim, SecondSignal::Ignore);
+        source.send(signal);
+        let error = sim.block_on(main.main(pending::<()>())).unwrap_err();
+        // It can be compared by what it shows alone.
+        let code = |code: ExitCode| format!("{code:?}");
+        assert_eq!(code(error.exit_code()), code(signal.exit_code()));
+        assert_ne!(code(error.exit_code()), code(ExitCode::FAILURE));
+        assert!(error.source().is_none());
+    }
+}
+
+#[test]
+fn a_main_without_signals_runs_to_its_end() {
+    let sim = Sim::new();
+    let main = || Run::on(&sim.runtime()).without_signals();
+    assert_eq!(sim.block_on(main().main(async { 7 })).unwrap(), 7);
+    // One that panics before there is a future panics in who waits.
+    let bad = |_| -> std::future::Ready<u8> { panic!("no main today") };
+    let text = panic_text(|| sim.block_on(main().main_with(bad)));
+    assert_eq!(text, "no main today");
 }

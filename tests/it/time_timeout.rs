@@ -427,3 +427,15 @@ fn an_interval_is_a_stream() {
 fn a_period_of_nought_is_refused() {
     _ = interval(&Sim::new().runtime(), Duration::ZERO);
 }
+
+#[test]
+fn an_elapsed_limit_is_a_duration_or_a_moment() {
+    let sim = Sim::new();
+    let rt = sim.runtime();
+    let never = pending::<()>;
+    let within = sim.block_on(timeout(&rt, SECOND, never())).unwrap_err();
+    assert_eq!((within.duration(), within.deadline()), (Some(SECOND), None));
+    let at = rt.now() + SECOND;
+    let late = sim.block_on(timeout_at(&rt, at, never())).unwrap_err();
+    assert_eq!((late.duration(), late.deadline()), (None, Some(at)));
+}

@@ -2,13 +2,13 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use untethered::runtime::{BoxFuture, Sleeper, Spawner};
 use untethered::sim::{Order, Sim, drop_at_every_poll, explore_orders};
-use untethered::time::{Overlap, Tick, TickFailure, Timer, TimerBuilder, timeout};
+use untethered::time::{Overlap, Tick, TickFailure, Timer, TimerBuilder, interval, timeout};
 use untethered::{CancellationToken, Runtime};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -622,4 +622,25 @@ fn nought_ticks_at_once_are_refused() {
 #[should_panic(expected = "is longer than the period")]
 fn a_jitter_longer_than_the_period_is_refused() {
     drop(Timer::builder(&Sim::new().runtime(), SECOND).jitter(2 * SECOND, 0));
+}
+
+#[test]
+fn a_tick_and_an_interval_know_their_period() {
+    let sim = Sim::new();
+    let rt = sim.runtime();
+    assert_eq!(interval(&rt, SECOND).period(), SECOND);
+    let (told, failures) = mpsc::channel();
+    let fails = |tick: Tick| async move { Err((tick.number(), tick.period())) };
+    let timer =
+        Timer::builder(&rt, SECOND).start_fallible(fails, move |failure: TickFailure<_>| {
+            told.send(failure).unwrap();
+        });
+    sim.advance(SECOND);
+    sim.block_on(timer.stop()).unwrap();
+    let failures: Vec<_> = failures.try_iter().collect();
+    assert!(!failures.iter().any(TickFailure::is_panic));
+    let errors = failures
+        .into_iter()
+        .map(|failure| failure.into_error().unwrap());
+    assert!(errors.eq([(0, SECOND), (1, SECOND)]));
 }

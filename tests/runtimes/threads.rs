@@ -13,6 +13,7 @@ use std::time::Duration;
 use futures_lite::future::block_on;
 use untethered::CancellationToken;
 use untethered::runtime::{self, Sleep};
+use untethered::time::Timer;
 
 use crate::contract::without_hanging;
 
@@ -254,4 +255,30 @@ fn a_task_may_park_its_thread() {
         go.cancel("drop it");
         ended.recv().unwrap_err();
     });
+}
+
+#[test]
+fn a_tick_that_blocks_its_thread_is_left_behind_and_told() {
+    let rt = runtime::threads(2);
+    let (began, begins) = channel();
+    let (release, released) = channel::<()>();
+    let mut released = Some(released);
+    let timer = Timer::builder(&rt, Duration::from_secs(3600))
+        .hard_limit(Duration::from_millis(10))
+        .start(move |_| {
+            let (began, released) = (began.clone(), released.take());
+            async move {
+                began.send(()).unwrap();
+                // Not an await: it can not be dropped here.
+                released.expect("one tick").recv().ok();
+            }
+        });
+    begins.recv().unwrap();
+    let stuck = rt.block_on(timer.stop()).unwrap_err();
+    assert_eq!(stuck.ticks(), 1);
+    assert_eq!(
+        stuck.to_string(),
+        "a tick of the stopped timer blocks its thread"
+    );
+    drop(release);
 }

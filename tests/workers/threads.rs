@@ -488,3 +488,87 @@ fn too_many_addresses_are_refused() {
 fn a_window_of_nought_is_refused() {
     Respawn::at_most(1, Duration::ZERO);
 }
+
+// W3 W5
+#[test]
+fn notices_tell_each_step_and_what_is_trouble() {
+    let _dead_man = DeadMan::new();
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let log = told.clone();
+    let report = Workers::threads(1)
+        .stop_within(LONG)
+        .on_notice(move |notice| {
+            log.lock()
+                .unwrap()
+                .push((notice.to_string(), notice.is_trouble()))
+        })
+        .run(|worker| async move {
+            worker.ready();
+            Err::<(), BoxError>("no disk".into())
+        })
+        .unwrap();
+    let ended = "worker 0 failed while it served: no disk; exit code 1";
+    let told = told.lock().unwrap();
+    let steps: Vec<_> = told
+        .iter()
+        .map(|(text, trouble)| (&**text, *trouble))
+        .collect();
+    assert_eq!(
+        steps[..3],
+        [
+            ("worker 0 started", false),
+            ("worker 0 is ready", false),
+            (ended, true),
+        ]
+    );
+    assert_eq!(
+        report.to_string(),
+        format!("stopped: {}\n{ended}", report.reason)
+    );
+    assert_eq!((report.is_clean(), report.code()), (false, 1));
+    let killing = Notice::Killing { index: 1 };
+    assert!(killing.is_trouble() && Notice::ReloadAbandoned.is_trouble());
+    assert!(!Notice::Reloading.is_trouble());
+}
+
+#[test]
+fn the_error_of_a_main_context_is_told_from_others() {
+    let error = quiet(1)
+        .listen("256.0.0.1:0")
+        .run(|_| async {})
+        .unwrap_err();
+    let error = error.into_main().unwrap_err();
+    assert_eq!(error.to_string(), "can not listen on 256.0.0.1:0");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_shared_port_is_shared_and_a_taken_one_is_an_error() {
+    use std::io::{ErrorKind, Read, Write};
+    use std::net::{TcpListener, TcpStream};
+    use untethered::workers::reuse_port;
+
+    for any in ["127.0.0.1:0", "[::1]:0"] {
+        let taken = match TcpListener::bind(any) {
+            Ok(taken) => taken,
+            // A machine without that protocol.
+            Err(_) => continue,
+        };
+        let error = reuse_port(taken.local_addr().unwrap()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AddrInUse);
+        let first = reuse_port(any.parse().unwrap()).unwrap();
+        let address = first.local_addr().unwrap();
+        let second = reuse_port(address).unwrap();
+        assert_eq!(second.local_addr().unwrap(), address);
+        drop(first);
+        // Whoever comes now comes to the one that is left, which does not block.
+        assert_eq!(second.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
+        second.set_nonblocking(false).unwrap();
+        let mut client = TcpStream::connect(address).unwrap();
+        let (mut server, _) = second.accept().unwrap();
+        client.write_all(b"x").unwrap();
+        let mut byte = [0];
+        server.read_exact(&mut byte).unwrap();
+        assert_eq!(byte, *b"x");
+    }
+}

@@ -220,7 +220,7 @@ impl<'env, E, K: Kind> Scope<'env, E, K> {
         let ledger = &self.shared.ledger;
         let place = Arc::new(Place::new(&ledger.mailbox));
         let limited = ledger.limit.as_ref();
-        let limited = limited.map(|limit| Box::new(Slot::of(Some(limit))));
+        let limited = limited.map(|limit| Box::new(Slot::of(limit)));
         let task = ScopeTask::new(future, verdict, limited, place.clone());
         (task, ScopeHandle::new(place))
     }

@@ -204,10 +204,10 @@ fn frame(request: &mut Request<Body>) -> Result<(), HttpError> {
             return Err(invalid("HTTP/1.0 needs a Content-Length"));
         }
         (Some(length), None, exact) => {
-            let length = length
-                .to_str()
-                .ok()
-                .and_then(|text| text.parse::<u64>().ok());
+            // `parse` would take a sign, too.
+            let digits = length.to_str().ok();
+            let digits = digits.filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+            let length = digits.and_then(|text| text.parse::<u64>().ok());
             if length.is_none() || exact.is_some_and(|exact| Some(exact) != length) {
                 return Err(invalid("Content-Length is not the length of the body"));
             }
@@ -286,13 +286,59 @@ mod tests {
 
     #[test]
     fn wrong_lengths() {
-        for (length, body) in [("5", ""), ("4", "hello"), ("x", "hello"), ("-1", "")] {
+        for (length, body) in [
+            ("5", ""),
+            ("4", "hello"),
+            ("x", "hello"),
+            ("-1", ""),
+            ("+5", "hello"),
+        ] {
             let mut request = Request::post("http://h/")
                 .header(header::CONTENT_LENGTH, length)
                 .body(Body::from(body))
                 .unwrap();
             let error = Target::of(&mut request, None, None, true).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidRequest, "{length}");
+        }
+    }
+
+    #[test]
+    fn what_can_not_be_framed() {
+        let post = || Request::post("http://h/").version(Version::HTTP_11);
+        let endless = || Body::stream(futures_lite::stream::pending());
+        let cases = [
+            (
+                post().version(Version::HTTP_2),
+                Body::empty(),
+                "requests of HTTP/2.0",
+            ),
+            (
+                post().method("CONNECT"),
+                Body::empty(),
+                "the method CONNECT",
+            ),
+            (
+                post().version(Version::HTTP_10),
+                endless(),
+                "HTTP/1.0 needs a Content-Length",
+            ),
+            (
+                post().header(header::TRANSFER_ENCODING, "chunked"),
+                Body::empty(),
+                "Transfer-Encoding is set by the client",
+            ),
+            (
+                post()
+                    .header(header::CONTENT_LENGTH, "1")
+                    .header(header::CONTENT_LENGTH, "1"),
+                Body::from("x"),
+                "more than one Content-Length",
+            ),
+        ];
+        for (request, body, message) in cases {
+            let mut request = request.body(body).unwrap();
+            let error = Target::of(&mut request, None, None, true).unwrap_err();
+            assert!(error.to_string().contains(message), "{error}");
         }
     }
 }

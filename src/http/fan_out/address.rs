@@ -9,8 +9,8 @@ use crate::http::{ErrorKind, HttpError};
 /// A URL without the user name and password in it.
 ///
 /// For whatever is to be printed or stored: the rest stays as it was written. Of a text that is
-/// no URL everything up to the last `@` is left out, to be on the safe side. [`FetchError`] shows
-/// even less, no query either.
+/// no URL everything up to the last `@` but the scheme is left out, to be on the safe side.
+/// [`FetchError`] shows even less, no query either.
 ///
 /// [`FetchError`]: super::FetchError
 ///
@@ -35,11 +35,17 @@ pub fn redact_url(text: &str) -> String {
         _ => match text.rsplit_once('@') {
             None => text.to_owned(),
             Some((before, after)) => match before.split_once("://") {
-                Some((scheme, _)) => format!("{scheme}://{after}"),
-                None => after.to_owned(),
+                Some((scheme, _)) if is_scheme(scheme) => format!("{scheme}://{after}"),
+                _ => after.to_owned(),
             },
         },
     }
+}
+
+/// Whether it can be one, and not a secret that stands in its place.
+fn is_scheme(text: &str) -> bool {
+    text.bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
 }
 
 /// Takes a URL apart: where to send to, and the `Authorization` that was written into it.
@@ -144,6 +150,20 @@ mod tests {
         assert_eq!(percent_decoded("a%3Ab%"), b"a:b%");
         assert_eq!(percent_decoded("%4"), b"%4");
         assert_eq!(percent_decoded("%zz%C3%BC"), "%zz\u{fc}".as_bytes());
+    }
+
+    #[test]
+    fn what_is_no_url_keeps_its_scheme_alone() {
+        for (text, left) in [
+            ("ftp://u:secret@h:99999/", "ftp://h:99999/"),
+            ("secret@x://y@h/", "h/"),
+            ("u:secret://x@h/", "h/"),
+            ("mailto:secret@h", "h"),
+            ("no@secret@h", "h"),
+            ("x://h/path@rest", "x://h/path@rest"),
+        ] {
+            assert_eq!(redact_url(text), left);
+        }
     }
 
     #[test]

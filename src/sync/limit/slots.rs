@@ -141,10 +141,13 @@ impl State {
 
 impl fmt::Debug for Slots {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = self.state.lock();
+        let (total, taken) = {
+            let state = self.state.lock();
+            (state.total, state.taken)
+        };
         f.debug_struct("Limit")
-            .field("total", &state.total)
-            .field("taken", &state.taken)
+            .field("total", &total)
+            .field("taken", &taken)
             .finish_non_exhaustive()
     }
 }

@@ -416,3 +416,17 @@ fn one_jar_takes_the_place_of_the_other() {
     assert_eq!(cookies_of(&server), ["", "", "first=1", "a=canary; b=2"]);
     assert_eq!((first.len(), second.len()), (1, 2));
 }
+
+#[test]
+fn a_cookie_is_taken_back_by_its_end() {
+    let (jar, url) = (jar(), "http://h.test/");
+    assert!(jar.add(url, "only=1"));
+    assert_eq!((jar.len(), &*sent(&jar, url)), (1, "only=1"));
+    assert!(!jar.add(url, "only=; Max-Age=0"));
+    assert!(jar.is_empty() && jar.header(url).is_none());
+    // One that was never there leaves nothing either.
+    assert!(!jar.add("http://other.test/", "none=; Max-Age=0"));
+    assert!(jar.is_empty());
+    assert!(jar.add(url, "again=1"));
+    assert_eq!(sent(&jar, url), "again=1");
+}

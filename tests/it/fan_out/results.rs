@@ -1,10 +1,11 @@
 use std::error::Error;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 
 use untethered::http::{
-    Body, ErrorKind, FanOut, FetchRequest, HttpError, Method, Progress, Request, Response, Retry,
-    StatusCheck, Timeouts, client_fn, redact_url,
+    Body, Client, ErrorKind, FanOut, FetchRequest, HttpError, Method, Progress, Request, Response,
+    Retry, StatusCheck, Timeouts, client_fn, redact_url,
 };
 use untethered::sim::{Sim, explore_orders};
 use untethered::time::Backoff;
@@ -616,4 +617,39 @@ fn stats_say_what_was_done_and_what_runs() {
     let stats = fan_out.stats();
     assert_eq!((stats.running, stats.done, stats.failed), (0, 2, 2));
     assert_eq!((stats.retries, stats.bytes), (1, 8));
+}
+
+#[test]
+fn a_request_shows_its_url_and_authenticates_in_place_of_the_session() {
+    let sim = Sim::new();
+    let server = Server::prompt(&sim);
+    let fan_out = FanOut::new(&sim.runtime(), server.clone()).basic_auth("session", "secret");
+    let request = FetchRequest::get("http://h/").basic_auth("me", "pass");
+    assert_eq!(request.url(), "http://h/");
+    sim.block_on(fan_out.fetch(request)).unwrap();
+    let seen = server.seen();
+    // `me:pass` in base64.
+    assert_eq!(
+        seen.requests[0].headers["authorization"],
+        "Basic bWU6cGFzcw=="
+    );
+}
+
+#[test]
+fn a_client_may_be_borrowed_boxed_or_shared() {
+    let sim = Sim::new();
+    let rt = sim.runtime();
+    let server = || Server::prompt(&sim);
+    let borrowed: &'static Server = Box::leak(Box::new(server()));
+    let clients: [Box<dyn Client>; 3] = [
+        Box::new(borrowed),
+        Box::new(Arc::new(server())),
+        Box::new(Box::new(server()) as Box<dyn Client>),
+    ];
+    for client in clients {
+        // What it can do is what the one inside can.
+        assert!(client.capabilities().phases());
+        let fetched = sim.block_on(FanOut::new(&rt, client).fetch("http://h/"));
+        assert_eq!(fetched.unwrap().into_body(), "ok");
+    }
 }

@@ -399,3 +399,70 @@ fn a_client_that_keeps_deadlines_and_reports_nothing_is_told_when_it_ends() {
         assert_eq!(*client.0.lock().unwrap(), [told]);
     }
 }
+
+#[test]
+fn each_limit_of_the_session_can_be_taken_away_from_a_request() {
+    let sim = Sim::new();
+    let all = Timeouts::total(SECOND)
+        .connect(SECOND)
+        .first_byte(SECOND)
+        .idle(SECOND)
+        .queue(SECOND);
+    assert_eq!(
+        format!("{all:?}"),
+        "Timeouts { total: 1s, connect: 1s, first_byte: 1s, idle: 1s, queue: 1s }"
+    );
+    let off = Timeouts::default();
+    assert_eq!(format!("{off:?}"), "Timeouts");
+    let none = off
+        .no_total()
+        .no_connect()
+        .no_first_byte()
+        .no_idle()
+        .no_queue();
+    assert_eq!(none, Timeouts::none());
+    assert_eq!(
+        format!("{none:?}"),
+        "Timeouts { total: none, connect: none, first_byte: none, idle: none, queue: none }"
+    );
+    // What follows is slower than any of them, and waits for its turn.
+    let slow = SECOND * 3;
+    let server = Server::new(&sim, move |call| async move {
+        call.report(ExchangePhase::Connecting);
+        call.sleep(slow).await;
+        call.report(ExchangePhase::Sent);
+        call.sleep(slow).await;
+        call.report(ExchangePhase::Head);
+        call.drip(200, &[], [(slow, "a")])
+    });
+    let fan_out = FanOut::new(&sim.runtime(), server)
+        .timeout(all)
+        .concurrency(1);
+    let request = || FetchRequest::get("http://h/").timeout(none);
+    let results = sim.block_on(fan_out.fetch_all([request(), request()]).into_future());
+    assert!(results.iter().all(|(_, result)| result.is_ok()));
+    assert_eq!(sim.elapsed(), slow * 6);
+    // All but one.
+    for (timeouts, phase) in [
+        (
+            off.no_connect().no_first_byte().no_idle().no_queue(),
+            TimeoutPhase::Total,
+        ),
+        (
+            off.no_total().no_first_byte().no_idle().no_queue(),
+            TimeoutPhase::Connect,
+        ),
+        (
+            off.no_total().no_connect().no_idle().no_queue(),
+            TimeoutPhase::FirstByte,
+        ),
+        (
+            off.no_total().no_connect().no_first_byte().no_queue(),
+            TimeoutPhase::Idle,
+        ),
+    ] {
+        let request = FetchRequest::get("http://h/").timeout(timeouts);
+        let error = sim.block_on(fan_out.fetch(request)).unwrap_err();
+        assert!(fails(&error, phase), "{error}, not {phase:?}");
+    }
+}

@@ -4,7 +4,7 @@ use std::future::pending;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use untethered::group::{Failure, Group, OnCancel, OnFailure};
+use untethered::group::{BlockError, Failure, Group, OnCancel, OnFailure, Scope};
 use untethered::sim::{Sim, yield_now};
 
 use super::{Log, listening};
@@ -226,4 +226,76 @@ fn a_failure_gives_its_error_away() {
 #[should_panic(expected = "collects nought failures")]
 fn collecting_nought_is_refused() {
     let _ = OnFailure::<Oops>::collect(0);
+}
+
+#[test]
+fn a_group_gives_its_failures_away_with_their_type() {
+    let sim = Sim::new();
+    let group = Group::builder(&sim.runtime())
+        .errors::<Oops>()
+        .on_failure(OnFailure::Collect(7.try_into().unwrap()))
+        .build();
+    for number in [1, 2] {
+        group.spawn_fallible(async move { Err::<(), _>(Oops(number)) });
+    }
+    let error = sim.block_on(group.join()).unwrap_err();
+    assert!(!error.is_self_wait());
+    let source = error.source().unwrap().downcast_ref::<Oops>();
+    assert_eq!(source, Some(&Oops(1)));
+    let failures = error.into_failures().into_iter();
+    let errors: Vec<_> = failures.map(|f| f.into_error().unwrap()).collect();
+    assert_eq!(errors, [Oops(1), Oops(2)]);
+    // In one that was told to go on nobody is left to take them.
+    let (rt, heard) = listening(sim.runtime());
+    let group = Group::builder(&rt).errors::<Oops>().name("g").build();
+    let task = group
+        .task("t")
+        .spawn_fallible(async { Err::<(), _>(Oops(3)) });
+    assert!(sim.block_on(task).unwrap_err().is_failed());
+    let heard = heard.take();
+    assert!(heard.len() == 1 && heard[0].contains("oops 3"), "{heard:?}");
+}
+
+#[test]
+fn what_a_task_starts_below_itself_fails_the_group() {
+    let sim = Sim::new();
+    let group = Group::builder(&sim.runtime())
+        .errors::<Oops>()
+        .on_failure(OnFailure::CancelAll)
+        .build();
+    let asked = group.task("asks").spawn_with(|cx| async move {
+        let below = cx.spawn_fallible(async { Err::<u8, _>(Oops(1)) });
+        below.await.unwrap_err().is_failed()
+    });
+    let error = sim.block_on(group.join()).unwrap_err();
+    assert_eq!(error.failures()[0].error(), Some(&Oops(1)));
+    // The cancel that follows may come before it has looked.
+    let asked = sim.block_on(asked);
+    assert!(asked.as_ref().is_ok_and(|failed| *failed) || asked.is_err());
+}
+
+#[test]
+fn the_error_of_a_block_says_which_part_failed() {
+    let cancelled = BlockError::<Oops>::Cancelled("enough".into());
+    assert!(cancelled.is_cancelled() && cancelled.source().is_none());
+    assert!(cancelled.into_tasks().is_none());
+    assert!(BlockError::Body(Oops(1)).source().is_none());
+    let sim = Sim::new();
+    let tasks = Scope::builder().errors::<Oops>().run(|tasks| async move {
+        assert_eq!((tasks.len(), tasks.is_empty()), (1, false));
+        tasks.spawn_fallible(async { Err::<(), _>(Oops(2)) });
+        assert_eq!(tasks.len(), 2);
+        pending::<Result<(), Oops>>().await
+    });
+    let error = sim.block_on(tasks).unwrap_err();
+    let source = error.source().unwrap().downcast_ref::<Oops>();
+    assert_eq!(source, Some(&Oops(2)));
+    let local = Scope::builder()
+        .errors::<Oops>()
+        .run_local(|tasks| async move {
+            let task = tasks.spawn_fallible(async { Err::<(), _>(Oops(3)) });
+            task.await.map_err(|_| Oops(4))
+        });
+    let error = sim.block_on(local).unwrap_err().into_tasks().unwrap();
+    assert_eq!(error.failures()[0].error(), Some(&Oops(3)));
 }

@@ -7,6 +7,7 @@ mod drivers;
 mod failure;
 mod life;
 mod limit;
+mod panics;
 mod random;
 mod same;
 mod scope;

@@ -308,3 +308,58 @@ fn results_that_are_not_taken_hold_up_the_tasks_behind_them() {
         assert_eq!(rest, 5);
     });
 }
+
+#[test]
+fn isolated_tasks_are_tasks_of_the_runtime() {
+    for (isolated, tasks) in [(false, 1), (true, 3)] {
+        let sim = Sim::new();
+        let mut builder = Group::builder(&sim.runtime()).name("server");
+        if isolated {
+            builder = builder.isolated();
+        }
+        let group: Group = builder.build();
+        assert_eq!(group.name(), Some("server"));
+        for _ in 0..3 {
+            group.spawn(pending::<()>());
+        }
+        sim.run_until_idle();
+        assert_eq!(sim.live_tasks(), tasks);
+        let way_in = group.reference();
+        assert!(!way_in.is_closing());
+        group.cancel("enough");
+        assert!(way_in.is_closing());
+        sim.block_on(group.closed()).unwrap();
+        sim.run_until_idle();
+        sim.assert_empty();
+    }
+}
+
+#[test]
+fn a_context_that_outlives_its_group_starts_and_keeps_nothing() {
+    let sim = Sim::new();
+    let group: Group = Group::builder(&sim.runtime()).build();
+    let context = group.task("t").spawn_with(|cx| async move { cx });
+    let context = sim.block_on(context).unwrap();
+    sim.block_on(group.join()).unwrap();
+    let log = Log::default();
+    let held = log.on_drop("future dropped");
+    let refused = context.uncancellable(async move { drop(held) });
+    assert!(sim.block_on(refused).unwrap_err().is_cancelled());
+    assert_eq!(log.take(), ["future dropped"]);
+    let held = log.on_drop("clean-up dropped");
+    context.on_exit(async move { drop(held) });
+    assert_eq!(log.take(), ["clean-up dropped"]);
+    // A destructor that panics harms nobody there either.
+    let (heard, bomb) = (Log::default(), PanicsOnDrop("boom"));
+    let told = heard.clone();
+    let rt = sim
+        .runtime()
+        .on_unobserved(move |what| told.add(what.to_string()));
+    let group: Group = Group::builder(&rt).build();
+    group.cancel("enough");
+    drop(group.spawn(async move { drop(bomb) }));
+    assert_eq!(
+        heard.take(),
+        ["a task that nobody waits for panicked: boom"]
+    );
+}

@@ -13,11 +13,13 @@
 //! | the same in place: no runtime, tasks may borrow | [`group::scope`] |
 //! | ask tasks to stop | [`CancellationToken`] |
 //! | many futures, so many at once | [`stream::concurrent`], [`stream::try_concurrent`] |
+//! | items of a stream in lists, by number or by time | [`stream::batches`] |
 //! | pass items from task to task, with an end | [`Queue`] |
 //! | wait for a flag; load a value once | [`sync::Event`], [`sync::Once`] |
 //! | the first, the first success, all, some of several futures | [`combine`] |
 //! | what a `select!` does, without its traps | [`combine::instead_of_select`] |
 //! | a time limit, something every period | [`time::timeout`], [`time::Timer`] |
+//! | how long to wait before trying again | [`time::Backoff`] |
 //! | so many at once in several places; so many in a period | [`sync::Limit`], [`sync::RateLimit`] |
 //! | many HTTP requests | [`http::FanOut`] |
 //! | keep what async functions gave, load each key once | [`memo::Memo`] |

@@ -325,6 +325,12 @@ async fn futures(sim: &Sim, table: &mut Table) {
     source.send(Signal::Interrupt);
     let stopped = Run::on(&rt).signals(signals).main(pending::<()>()).await;
     table.error("`RunError`", error(stopped));
+    let (source, signals) = ShutdownSignals::manual();
+    source.send(Signal::Terminate);
+    source.send(Signal::Interrupt);
+    let main = Run::on(&rt).signals(signals);
+    let cut_off = main.main_with(|_| pending::<()>()).await;
+    table.error("`RunError`, after a second signal", error(cut_off));
 }
 
 async fn requests(sim: &Sim, table: &mut Table) {

@@ -30,6 +30,10 @@ impl<O: Owner> Drives for O {
         self.lines()
     }
 
+    fn name(&self) -> Option<&str> {
+        Owner::name(self)
+    }
+
     fn poll_driver(
         &self,
         this: &Arc<dyn Drives>,

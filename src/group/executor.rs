@@ -27,6 +27,11 @@ pub(super) trait Owner: Send + Sync + 'static {
     /// The live children, a line for each.
     fn lines(self: Arc<Self>) -> Vec<String>;
 
+    /// The name of the group, for reports.
+    fn name(&self) -> Option<&str> {
+        None
+    }
+
     fn executor(&self) -> &Executor<Self::Job>;
 
     /// Whether a driver has to stay. Asked after a fence, with which the end of the last child

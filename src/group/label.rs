@@ -57,7 +57,8 @@ impl Label {
     pub(super) fn path_below(&self, group: &str) -> String {
         match &self.name {
             Some(name) => format!("{group}/{name}"),
-            None => format!("{group}/{}", self.spawned_at),
+            // No `/` before what is a path of files.
+            None => format!("{group} at {}", self.spawned_at),
         }
     }
 }

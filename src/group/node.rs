@@ -344,6 +344,10 @@ impl Owner for Node {
         tree::lines(&self)
     }
 
+    fn name(&self) -> Option<&str> {
+        self.setup.name.as_deref()
+    }
+
     fn executor(&self) -> &Executor<Ready> {
         match &self.runs_on {
             RunsOn::Own(executor) => executor,

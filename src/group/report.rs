@@ -159,7 +159,7 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} finished, {} failed, {} cancelled, {} aborted",
+            "since it was asked to stop: {} finished, {} failed, {} cancelled, {} aborted",
             self.finished, self.failed, self.cancelled, self.aborted
         )?;
         for (what, names) in [("stuck", &self.stuck), ("cut off", &self.overrun)] {

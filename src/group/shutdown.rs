@@ -39,8 +39,11 @@ impl<E: Send + 'static> Group<E> {
 
     /// Cancels the group, waits for `grace`, aborts what is left, waits, and reports.
     ///
-    /// The last wait ends after the group's hard limit; tasks that are not gone by then are named
-    /// in the [`Report`]. Failures that the group keeps stay for [`join`](Self::join), which
+    /// It returns within `grace` and the group's [hard limit](super::Builder::hard_limit), five
+    /// seconds unless it was said otherwise; tasks that are not gone by then are named in the
+    /// [`Report`]. Which of them holds a thread and which only waits for one is known in an
+    /// [observed](super::Builder::observed) group: look at [`tree`](Self::tree), where it is
+    /// [`Polled`](super::Activity::Polled). Failures that the group keeps stay for [`join`](Self::join), which
     /// may follow.
     ///
     /// Called by a task of the group, it does not wait for that task. Note that the call cancels

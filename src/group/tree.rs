@@ -28,7 +28,8 @@ struct Branch {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct TaskInfo {
-    /// The names from the outermost group down to the task, with `/` between.
+    /// The names from the outermost group down to the task, with `/` between. For a task without
+    /// a name those of its groups, and the place: `server at src/main.rs:9:5`.
     pub path: String,
     /// Its name, if it has one.
     pub name: Option<String>,

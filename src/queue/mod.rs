@@ -98,7 +98,8 @@ pub struct Queue<T> {
 }
 
 impl<T> Queue<T> {
-    /// A queue with room for `capacity` items.
+    /// A queue with room for `capacity` items. With [`usize::MAX`] it is an
+    /// [`unbounded`](Self::unbounded) one.
     ///
     /// # Panics
     ///

@@ -82,7 +82,9 @@ impl Run {
     }
 
     /// Stops at these signals, which say too what a second one does:
-    /// [`Escalate`](SecondSignal::Escalate) drops a main that is cleaning up, and its tasks.
+    /// [`Escalate`](SecondSignal::Escalate) drops a main that is cleaning up, and its tasks;
+    /// [`Hurry`](SecondSignal::Hurry) tells main, by its
+    /// [`second_token`](Context::second_token), and takes the grace of tasks that main has left.
     pub fn signals(mut self, signals: ShutdownSignals) -> Self {
         self.signals = Signals::These(signals);
         self
@@ -148,21 +150,27 @@ impl Run {
             Some(signals) => (signals.token().clone(), signals.second_token().clone()),
             None => (CancellationToken::new(), CancellationToken::new()),
         };
+        // Nobody cancels the one of a main that is not to be dropped.
+        let dropping = match &signals {
+            Some(signals) if !signals.second_drops() => CancellationToken::new(),
+            _ => second.clone(),
+        };
         let group = Group::builder(&self.runtime).name("main").build();
         let context = Context {
             runtime: self.runtime.clone(),
             token,
+            second: second.clone(),
             group: group.reference(),
         };
         let ended = match catch(|| main(context)) {
-            Ok(main) => run_main(main, &second).await,
+            Ok(main) => run_main(main, &dropping).await,
             Err(payload) => Ended::Panicked(payload),
         };
         stop_tasks(&group, self.grace, &second).await;
         match (ended, &signals) {
             (Ended::Done(output), _) => Ok(output),
             (Ended::Panicked(payload), _) => resume_unwind(payload),
-            (Ended::Dropped, Some(signals)) => Err(RunError::cancelled(signals)),
+            (Ended::Dropped, Some(signals)) => Err(RunError::cut_off(signals)),
             (Ended::Dropped, None) => unreachable!("only a second signal drops main"),
         }
     }

@@ -13,6 +13,7 @@ use crate::task::CancellationToken;
 pub struct Context {
     pub(super) runtime: Runtime,
     pub(super) token: CancellationToken,
+    pub(super) second: CancellationToken,
     pub(super) group: GroupRef,
 }
 
@@ -20,6 +21,42 @@ impl Context {
     /// Fires at the first signal, with the name of the signal as the reason.
     pub fn token(&self) -> &CancellationToken {
         &self.token
+    }
+
+    /// Fires at the second signal, with its name as the reason: whoever sent it does not want to
+    /// wait any longer.
+    ///
+    /// Main can cut its clean-up short and still return a value if the signals say
+    /// [`SecondSignal::Hurry`](crate::signal::SecondSignal::Hurry). With
+    /// [`Escalate`](crate::signal::SecondSignal::Escalate) main is dropped at the same moment;
+    /// else, and that is the default, it never fires.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use untethered::run::Run;
+    /// use untethered::signal::{SecondSignal, ShutdownSignals, Signal};
+    /// use untethered::sim::Sim;
+    ///
+    /// let sim = Sim::new();
+    /// let rt = sim.runtime();
+    /// let signals = ShutdownSignals::builder().on_second(SecondSignal::Hurry);
+    /// let (source, signals) = signals.manual(); // a program: signals.listen()?
+    /// let main = Run::on(&rt).signals(signals).main_with(|cx| async move {
+    ///     source.send(Signal::Interrupt);
+    ///     cx.token().cancelled().await;
+    ///     let drain = cx.runtime().sleep(Duration::from_secs(60));
+    ///     source.send(Signal::Interrupt);
+    ///     match cx.second_token().run_until_cancelled(drain).await {
+    ///         Some(()) => "drained",
+    ///         None => "cut short",
+    ///     }
+    /// });
+    /// assert_eq!(sim.block_on(main).unwrap(), "cut short");
+    /// ```
+    pub fn second_token(&self) -> &CancellationToken {
+        &self.second
     }
 
     /// Whether a signal came.

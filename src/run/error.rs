@@ -15,6 +15,8 @@ enum Kind {
     Cancelled {
         reason: Reason,
         signal: Option<Signal>,
+        /// What cut the clean-up off.
+        second: Option<Signal>,
     },
     Signals(io::Error),
 }
@@ -25,7 +27,17 @@ impl RunError {
         Self(Kind::Cancelled {
             reason: reason.unwrap_or_else(|| Reason::from("cancelled")),
             signal: signals.first(),
+            second: None,
         })
+    }
+
+    /// As [`cancelled`](Self::cancelled), by a second signal.
+    pub(super) fn cut_off(signals: &ShutdownSignals) -> Self {
+        let mut error = Self::cancelled(signals);
+        if let Kind::Cancelled { second, .. } = &mut error.0 {
+            *second = signals.second();
+        }
+        error
     }
 
     pub(super) fn signals(error: io::Error) -> Self {
@@ -37,10 +49,18 @@ impl RunError {
         matches!(self.0, Kind::Cancelled { .. })
     }
 
-    /// The signal that stopped it.
+    /// The signal that asked it to stop: the first one.
     pub fn signal(&self) -> Option<Signal> {
         match self.0 {
             Kind::Cancelled { signal, .. } => signal,
+            Kind::Signals(_) => None,
+        }
+    }
+
+    /// The signal that cut off the clean-up, if a second one did.
+    pub fn second_signal(&self) -> Option<Signal> {
+        match self.0 {
+            Kind::Cancelled { second, .. } => second,
             Kind::Signals(_) => None,
         }
     }
@@ -58,7 +78,13 @@ impl RunError {
 impl fmt::Display for RunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Kind::Cancelled { reason, .. } => write!(f, "stopped: {reason}"),
+            Kind::Cancelled { reason, second, .. } => {
+                write!(f, "stopped: {reason}")?;
+                match second {
+                    Some(second) => write!(f, ", cut off: {second}"),
+                    None => Ok(()),
+                }
+            }
             Kind::Signals(_) => f.write_str("can not listen for signals"),
         }
     }

@@ -4,10 +4,16 @@
 //! |---|---|
 //! | a main that is dropped at the first signal | [`run`] |
 //! | a main that is asked to stop, cleans up and still returns a value | [`run_with`] |
+//! | a second Ctrl-C that cuts the clean-up short, and still a value | [`Run::signals`] with [`SecondSignal::Hurry`], [`Context::second_token`] |
+//! | a second Ctrl-C that drops main, or ends the program | [`Run::signals`] with [`SecondSignal::Escalate`] or [`Exit`] |
 //! | the same inside a runtime that is there already, or with other settings | [`Run`] |
 //! | no signals and no runtime | [`block_on`](crate::block_on) |
 //!
 //! While it runs the signals do not end the program; afterwards they do again.
+//!
+//! [`SecondSignal::Hurry`]: crate::signal::SecondSignal::Hurry
+//! [`SecondSignal::Escalate`]: crate::signal::SecondSignal::Escalate
+//! [`Exit`]: crate::signal::SecondSignal::Exit
 
 mod builder;
 mod context;
@@ -56,8 +62,8 @@ pub fn run<F: IntoFuture>(rt: &Runtime, main: F) -> Result<F::Output, RunError> 
 ///
 /// Listens for SIGINT and SIGTERM (Ctrl-C on Windows). The first signal cancels the token of the
 /// [`Context`], and nothing else: `main` stops what it started, in its order, and its value comes
-/// back. Later signals are ignored, so a `main` that does not look at its token only ends by
-/// itself; [`Run::signals`] can say otherwise. Tasks that `main` has left in the group of the
+/// back. Later signals are ignored, so a `main` that does not look at its token can not be
+/// interrupted: take [`run`] for such a one, or say with [`Run::signals`] what a second signal does. Tasks that `main` has left in the group of the
 /// context are cancelled and waited for, also if it panics.
 ///
 /// # Errors

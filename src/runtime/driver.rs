@@ -29,6 +29,10 @@ pub(crate) trait Drives: Send + Sync {
     #[allow(dead_code, reason = "simulations ask")]
     fn children(self: Arc<Self>) -> Vec<String>;
 
+    /// What the group is called, if it has a name.
+    #[allow(dead_code, reason = "simulations ask")]
+    fn name(&self) -> Option<&str>;
+
     /// Polls children. `this` is the same once more, to be cloned.
     fn poll_driver(
         &self,
@@ -54,6 +58,12 @@ impl Driver {
     #[cfg(feature = "sim")]
     pub(crate) fn drives(&self) -> Weak<dyn Drives> {
         Arc::downgrade(&self.drives)
+    }
+
+    /// What that is called.
+    #[cfg(feature = "sim")]
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.drives.name()
     }
 }
 

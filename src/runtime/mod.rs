@@ -188,6 +188,10 @@ impl Runtime {
     /// the executor meanwhile, on a `Sim` it drives the simulation; elsewhere tasks run on the
     /// threads of the runtime.
     ///
+    /// Inside of a task `.await` instead. A call there blocks the thread that runs the task, and
+    /// the other tasks of that thread with it; a runtime with that one thread stands still, for
+    /// ever if `future` waits for one of its tasks.
+    ///
     /// # Panics
     ///
     /// If `future` does; if called inside of tokio or of a `Sim` that runs; and on a tokio runtime

@@ -10,9 +10,13 @@ use crate::task::CancellationToken;
 pub enum SecondSignal {
     /// Nothing: who was asked once stops in its own time.
     Ignore,
-    /// Cancels [`ShutdownSignals::second_token`]. The default.
+    /// Cancels [`ShutdownSignals::second_token`], at which a [`Run`](crate::run::Run) drops its
+    /// main. The default.
     #[default]
     Escalate,
+    /// Cancels [`ShutdownSignals::second_token`] and nothing else: a main of a
+    /// [`Run`](crate::run::Run) cuts its clean-up short by itself, and still returns a value.
+    Hurry,
     /// Ends the program at once, whatever its threads are at, as the signal does by default.
     Exit,
 }

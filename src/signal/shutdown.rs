@@ -77,6 +77,7 @@ struct Inbox {
     signals: VecDeque<Signal>,
     /// The one that came first, of all.
     first: Option<Signal>,
+    second: Option<Signal>,
     waiter: Option<Waker>,
 }
 
@@ -139,6 +140,11 @@ impl ShutdownSignals {
         self.shared.inbox.lock().first
     }
 
+    /// The signal that came second, of the same kind or another, once one has.
+    pub fn second(&self) -> Option<Signal> {
+        self.shared.inbox.lock().second
+    }
+
     /// Waits for the next signal. As a [`Stream`] it never ends.
     ///
     /// Of signals that nobody takes the first 64 are kept, and of those that are not among them
@@ -172,6 +178,11 @@ impl ShutdownSignals {
             .name("untethered-signals".into())
             .spawn(|| block_on(listen))?;
         Ok(this)
+    }
+
+    /// Whether a second signal drops what the first one has asked to stop.
+    pub(crate) fn second_drops(&self) -> bool {
+        self.shared.second_signal != SecondSignal::Hurry
     }
 
     pub(super) fn shared(&self) -> &Arc<Shared> {
@@ -232,6 +243,9 @@ impl Shared {
         }
         let is_first = inbox.first.is_none();
         let first = *inbox.first.get_or_insert(signal);
+        if !is_first {
+            inbox.second.get_or_insert(signal);
+        }
         let waiter = inbox.waiter.take();
         drop(inbox);
         // By each: whoever sent the first may not have come so far.

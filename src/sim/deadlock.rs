@@ -94,7 +94,7 @@ impl Waiting {
         let left = self.tasks.iter().filter(|task| match task.name.started {
             Started::Main(_) => false,
             Started::At(_) => true,
-            Started::ToDrive(_) => !task.is_ready || !task.children.is_empty(),
+            Started::ToDrive(..) => !task.is_ready || !task.children.is_empty(),
         });
         left.count()
     }

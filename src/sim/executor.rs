@@ -238,7 +238,7 @@ impl Shared {
         tasks.sort_by_key(|task| task.name.number);
         let mut told = Vec::new();
         for task in &mut tasks {
-            if let Started::ToDrive(group) = &task.name.started {
+            if let Started::ToDrive(group, _) = &task.name.started {
                 let address = group.as_ptr().cast::<()>();
                 // Once for each group, however many drivers it has.
                 if !told.contains(&address) {

@@ -46,7 +46,7 @@ impl Faults {
     }
 
     /// Tasks that were woken run only after time has moved to the next timer: a thread that the
-    /// system has suspended.
+    /// system has suspended. A deadline may have passed by then.
     #[must_use = "it gives the changed value back"]
     pub fn delayed_wakes(self) -> Self {
         Self {

@@ -292,11 +292,16 @@
 //!   into a [`Sim::may_drop`].
 //! * **Say what a fault may do.** With [`Faults::refused_spawns`](super::Faults::refused_spawns) a
 //!   task may end cancelled; with [`Faults::clock_jumps`](super::Faults::clock_jumps) a timeout may
-//!   pass. A scenario that unwraps these fails, and rightly so.
+//!   pass, and with [`Faults::delayed_wakes`](super::Faults::delayed_wakes) too: a task that is put
+//!   off until time has moved may find the deadline of a drain over. A scenario that unwraps these
+//!   fails, and rightly so.
 //! * **Nothing from outside.** No clock, no thread, no random number but what the scenario seeds
 //!   itself: a run must come out the same each time. A [`Failure`](super::Failure) says so when it
 //!   does not. Of this crate [`Backoff`](crate::time::Backoff) draws its seed unless it is given
 //!   one.
+//! * **Make everything inside.** Limits, queues, counters, pools: one that is made outside of the
+//!   scenario brings what one run did into the next, and then it is not the schedule that decides
+//!   which run fails. A [`Failure`](super::Failure) says so when a schedule fails that has passed.
 //! * **Count what matters.** The scenario is an `FnMut`: let it count how often the queue was full
 //!   or the request was dropped, and assert that this is more than nought.
 //!

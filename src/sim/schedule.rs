@@ -29,21 +29,21 @@ use std::str::FromStr;
 /// let error = "3:run1 12:walk".parse::<Schedule>().unwrap_err();
 /// assert!(error.to_string().starts_with("entry 2, `12:walk`: "));
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Schedule {
     /// In the order of their decisions, one for each at most.
     entries: Vec<Entry>,
 }
 
 /// What was decided, if it was not what is done by default.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Entry {
     /// Which decision, the first being nought.
     pub(super) at: usize,
     pub(super) action: Action,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Action {
     Run(usize),
     Drop(usize),

@@ -22,8 +22,9 @@ impl Spawner for SimSpawner {
     }
 
     fn spawn_driver(&self, driver: Driver) {
-        let drives = driver.drives();
-        self.0.spawn(Box::pin(driver), Started::ToDrive(drives));
+        let name = driver.name().map(Arc::from);
+        let started = Started::ToDrive(driver.drives(), name);
+        self.0.spawn(Box::pin(driver), started);
     }
 
     fn spawn_blocking(&self, work: Box<dyn FnOnce() + Send>) {

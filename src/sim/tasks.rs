@@ -47,8 +47,8 @@ pub(super) enum Started {
     /// The future of a `block_on`.
     Main(&'static Location<'static>),
     At(&'static Location<'static>),
-    /// By a group, to poll its children.
-    ToDrive(Weak<dyn Drives>),
+    /// By a group of this name, to poll its children.
+    ToDrive(Weak<dyn Drives>, Option<Arc<str>>),
 }
 
 impl Tasks {
@@ -141,7 +141,10 @@ impl fmt::Display for Name {
         match &self.started {
             Started::Main(place) => write!(f, "main, started at {place}"),
             Started::At(place) => write!(f, "task {}, spawned at {place}", self.number),
-            Started::ToDrive(_) => write!(f, "task {}, a driver of a group", self.number),
+            Started::ToDrive(_, Some(group)) => {
+                write!(f, "task {}, a driver of group `{group}`", self.number)
+            }
+            Started::ToDrive(_, None) => write!(f, "task {}, a driver of a group", self.number),
         }
     }
 }

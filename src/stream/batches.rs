@@ -21,7 +21,10 @@ use crate::set::BUDGET;
 ///
 /// # Cancel safety
 ///
-/// `next()` on the stream is cancel safe: items that were taken stay in the next list.
+/// `next()` on the stream is cancel safe: items that were taken stay in the next list. Dropping
+/// the stream itself drops the list it has begun, up to `size` - 1 items that the stream below has
+/// given already. Where they must not be lost, at the end of a drain that is cut off say, take
+/// them out before: [`take_begun`](Batches::take_begun), [`into_parts`](Batches::into_parts).
 ///
 /// # Panics
 ///
@@ -108,6 +111,45 @@ impl<S: Stream> Batches<S> {
             sleep: Box::pin(rt.sleep(length)),
         });
         self
+    }
+
+    /// Takes out the list that is begun, and begins another; empty if none is.
+    ///
+    /// # Examples
+    ///
+    /// A writer that is cut off while it waits for a list to be full:
+    ///
+    /// ```
+    /// use std::pin::pin;
+    /// use std::time::Duration;
+    /// use futures_lite::{StreamExt, stream};
+    /// use untethered::sim::Sim;
+    /// use untethered::stream::batches;
+    /// use untethered::time::timeout;
+    ///
+    /// let sim = Sim::new();
+    /// let rt = sim.runtime();
+    /// sim.block_on(async {
+    ///     let lines = stream::iter(["a", "b", "c"]).chain(stream::pending());
+    ///     let mut lists = pin!(batches(lines, 2));
+    ///     let mut written = Vec::new();
+    ///     let drain = async {
+    ///         while let Some(list) = lists.next().await {
+    ///             written.push(list);
+    ///         }
+    ///     };
+    ///     timeout(&rt, Duration::from_secs(5), drain).await.unwrap_err();
+    ///     written.push(lists.as_mut().take_begun());
+    ///     assert_eq!(written, [vec!["a", "b"], vec!["c"]]);
+    /// });
+    /// ```
+    pub fn take_begun(self: Pin<&mut Self>) -> Vec<S::Item> {
+        mem::take(self.project().items)
+    }
+
+    /// The stream below, unless it has ended, and the list that is begun.
+    pub fn into_parts(self) -> (Option<S>, Vec<S::Item>) {
+        (self.stream, self.items)
     }
 }
 

@@ -19,6 +19,48 @@ use super::jitter;
 /// let delays: Vec<_> = (0..6).map(|retry| backoff.delay(retry).as_millis()).collect();
 /// assert_eq!(delays, [100, 200, 400, 800, 1000, 1000]);
 /// ```
+///
+/// Tries again: a time limit for each attempt, a limit of attempts, and no wait that outlasts a
+/// request to stop:
+///
+/// ```
+/// use std::time::Duration;
+/// use untethered::sim::Sim;
+/// use untethered::time::{Backoff, sleep_or_stop, timeout};
+/// use untethered::{CancellationToken, Runtime};
+///
+/// # async fn connect(server: &std::cell::Cell<u32>) -> Result<&'static str, String> {
+/// #     server.set(server.get() + 1);
+/// #     if server.get() < 4 { Err("refused".into()) } else { Ok("connected") }
+/// # }
+/// # let server = &std::cell::Cell::new(0);
+/// async fn persist(
+///     rt: &Runtime,
+///     stop: &CancellationToken,
+/// #   server: &std::cell::Cell<u32>,
+/// ) -> Result<&'static str, String> {
+///     let backoff = Backoff::new(Duration::from_millis(100)).most(Duration::from_secs(5));
+///     for retry in 0.. {
+///         let error = match timeout(rt, Duration::from_secs(1), connect(server)).await {
+///             Ok(Ok(connection)) => return Ok(connection),
+///             Ok(Err(error)) => error,
+///             Err(elapsed) => elapsed.to_string(),
+///         };
+///         if retry == 5 || sleep_or_stop(rt, backoff.delay(retry), stop).await {
+///             return Err(error); // given up, or asked to stop
+///         }
+///     }
+///     unreachable!("it gives up before")
+/// }
+///
+/// let sim = Sim::new();
+/// let rt = sim.runtime();
+/// let stop = CancellationToken::new();
+/// assert_eq!(sim.block_on(persist(&rt, &stop, server)).unwrap(), "connected");
+/// # server.set(0);
+/// stop.cancel("shutdown");
+/// assert_eq!(sim.block_on(persist(&rt, &stop, server)).unwrap_err(), "refused");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use = "a backoff does nothing until it is asked for delays"]
 pub struct Backoff {
@@ -41,7 +83,7 @@ impl Backoff {
         }
     }
 
-    /// Waits so long at most.
+    /// Waits so long at most, before the first retry too.
     pub fn most(self, most: Duration) -> Self {
         Self { most, ..self }
     }

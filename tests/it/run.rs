@@ -58,6 +58,7 @@ fn the_first_signal_drops_a_main_that_does_not_listen() {
     assert_eq!(error.signal(), Some(Signal::Terminate));
     assert!(error.is_cancelled());
     assert_eq!(error.to_string(), "stopped: SIGTERM");
+    assert_eq!(error.second_signal(), None);
     assert_eq!(sim.elapsed(), SECOND);
     left_nothing(&sim);
 }
@@ -206,8 +207,48 @@ fn a_second_signal_drops_main_and_takes_the_grace_of_its_tasks_away() {
         Some(Signal::Terminate),
         "the first one stays"
     );
+    assert_eq!(error.second_signal(), Some(Signal::Interrupt));
+    assert_eq!(error.to_string(), "stopped: SIGTERM, cut off: SIGINT");
     assert_eq!(log.take(), ["main", "task"]);
     assert_eq!(sim.elapsed(), SECOND * 2);
+    left_nothing(&sim);
+}
+
+// N2
+#[test]
+fn a_second_signal_may_cut_the_clean_up_short_and_the_value_comes_back() {
+    let sim = Sim::new();
+    let rt = sim.runtime();
+    let (source, main) = by_hand(&sim, SecondSignal::Hurry);
+    send_after(&rt, 1, &source, Signal::Terminate);
+    send_after(&rt, 2, &source, Signal::Interrupt);
+    send_after(&rt, 3, &source, Signal::Interrupt);
+    let log = Log::default();
+    let value = rt.block_on(main.grace(SECOND * 60).main_with(|cx| {
+        let log = log.clone();
+        async move {
+            let stubborn = cx.group().task("stubborn");
+            let stubborn = stubborn.on_cancel(OnCancel::Grace(SECOND * 60));
+            let guard = log.on_drop("task");
+            stubborn.spawn(async move {
+                pending::<()>().await;
+                drop(guard);
+            });
+            cx.token().cancelled().await;
+            assert!(!cx.second_token().is_cancelled());
+            let drain = cx.runtime().sleep(SECOND * 60);
+            let drained = cx.second_token().run_until_cancelled(drain).await;
+            assert_eq!(drained, None);
+            log.push(cx.second_token().reason().unwrap().to_string());
+            // What it still awaits is not dropped, by a third signal neither.
+            cx.runtime().sleep(SECOND * 2).await;
+            log.push("told");
+            7
+        }
+    }));
+    assert_eq!(value.unwrap(), 7);
+    assert_eq!(log.take(), ["SIGINT", "told", "task"]);
+    assert_eq!(sim.elapsed(), SECOND * 4, "without the grace of the task");
     left_nothing(&sim);
 }
 

@@ -556,7 +556,7 @@ fn a_deadlock_names_the_tasks_of_groups() {
     let text = error.to_string();
     for expected in [
         &format!("a task of ingest, spawned at tests/it/sim.rs:{line}:11, waits, polled once"),
-        ", a driver of a group, polled ",
+        ", a driver of group `ingest`, polled ",
         "\n    ingest/queued, spawned at tests/it/sim.rs:",
         ", waits for a slot, never polled",
         "\n    ingest/db/reader, spawned at tests/it/sim.rs:",

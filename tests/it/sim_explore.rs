@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use untethered::group::Group;
 use untethered::sim::{Explored, Faults, Order, Schedule, Sim, explore, yield_now};
-use untethered::sync::Event;
+use untethered::sync::{Event, RateLimit};
 use untethered::time::timeout;
 
 use crate::support::{Log, panic_text};
@@ -174,6 +174,72 @@ fn what_does_not_repeat_is_said() {
         text.ends_with("what ran depends on more than its `Sim`"),
         "{text}"
     );
+}
+
+// D2
+#[test]
+fn a_schedule_that_has_passed_is_not_blamed() {
+    // Fails from the 21st run on, however the tasks are ordered.
+    let runs = Cell::new(0);
+    let wears_out = |sim: &Sim| {
+        run_three(sim);
+        runs.set(runs.get() + 1);
+        assert!(runs.get() <= 20, "worn out");
+    };
+    let failure = explore(wears_out).try_run().unwrap_err();
+    assert_eq!((failure.run(), failure.passed_in()), (21, Some(1)));
+    // Of three tasks a random order is soon one that was there before.
+    let text = failure.to_string();
+    assert!(text.starts_with("worn out\n"), "{text}");
+    assert!(!text.contains("replay"), "{text}");
+    assert!(
+        text.ends_with(
+            ": something outlives a run; make limits, queues and counters inside the scenario"
+        ),
+        "{text}"
+    );
+
+    // One that is met while it shrinks.
+    runs.set(0);
+    let wears_out = |sim: &Sim| {
+        for _ in 0..30 {
+            sim.runtime().spawn(yield_now()).detach();
+        }
+        wears_out(sim);
+    };
+    let failure = explore(wears_out).try_run().unwrap_err();
+    let text = failure.to_string();
+    assert_eq!(failure.passed_in(), Some(1), "{text}");
+    assert!(failure.schedule().len() > 1, "{text}");
+    for expected in [
+        format!(
+            "in run 21, by a schedule with {} entries, `{}`\n  ",
+            failure.schedule().len(),
+            failure.schedule()
+        ),
+        "\nshrunk further it is a schedule that passed in run 1: something outlives a run"
+            .to_owned(),
+    ] {
+        assert!(text.contains(&expected), "{expected} in {text}");
+    }
+
+    // A limit that all runs share: only so many start in ten seconds of any of them.
+    let rate = RateLimit::new(6, 10 * SECOND);
+    let failure = explore(|sim| {
+        let rt = sim.runtime();
+        let starts = [0, 1].map(|_| {
+            let (rt, rate) = (rt.clone(), rate.clone());
+            sim.runtime().spawn(async move { rate.acquire(&rt).await })
+        });
+        sim.block_on(async {
+            for start in starts {
+                start.await.unwrap();
+            }
+        });
+        assert!(sim.elapsed() <= SECOND, "late");
+    });
+    let failure = failure.try_run().unwrap_err();
+    assert!(failure.passed_in().is_some(), "{failure}");
 }
 
 // D2

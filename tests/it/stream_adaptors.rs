@@ -399,6 +399,37 @@ fn a_dropped_wait_for_a_batch_keeps_its_items() {
     });
 }
 
+// C1
+#[test]
+fn a_list_that_is_begun_can_be_taken_out() {
+    let sim = Sim::new();
+    let rt = sim.runtime();
+    sim.block_on(async {
+        let feed = Feed::new();
+        let mut lists = batches(feed.clone(), 3).within(&rt, 4 * SECOND);
+        assert!(Pin::new(&mut lists).take_begun().is_empty());
+        for n in 0..2 {
+            feed.push(n);
+            assert!(timeout(&rt, SECOND, lists.next()).await.is_err());
+        }
+        assert_eq!(Pin::new(&mut lists).take_begun(), [0, 1]);
+        // The next list is one of its own, and has its own time.
+        feed.push(2);
+        let begun = rt.now();
+        assert_eq!(lists.next().await, Some(vec![2]));
+        assert_eq!(rt.now() - begun, 4 * SECOND);
+        feed.push(3);
+        assert!(timeout(&rt, SECOND, lists.next()).await.is_err());
+        let (stream, begun) = lists.into_parts();
+        assert_eq!(begun, [3]);
+        feed.push(4);
+        assert_eq!(stream.unwrap().next().await, Some(4));
+        let mut ended = batches(stream::iter([5]), 2);
+        assert_eq!(ended.next().await, Some(vec![5]));
+        assert!(ended.into_parts().0.is_none());
+    });
+}
+
 // F1
 #[test]
 fn an_endless_stream_gives_way_to_the_clock_of_a_batch() {

@@ -74,7 +74,7 @@ impl<V, X: Into<E>, E> Verdict<Result<V, X>, E> for ToScope {
     type Value = V;
 
     fn judge(&self, outcome: Outcome<Result<V, X>>, ledger: &Ledger<E>) -> Result<V, JoinError> {
-        let name = || format!("scope/{}", self.spawned_at);
+        let name = || format!("scope at {}", self.spawned_at);
         let failure = match outcome {
             Ok(Ok(value)) => return Ok(value),
             Ok(Err(error)) => match catch(|| error.into()) {

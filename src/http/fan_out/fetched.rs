@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
@@ -38,6 +39,15 @@ impl Fetched {
     /// The body; empty if it was [saved](super::FetchRequest::save_to).
     pub fn body(&self) -> &Bytes {
         &self.body
+    }
+
+    /// The body as text. It is read as UTF-8, whatever the headers say; what is none becomes
+    /// U+FFFD, `\u{fffd}`.
+    ///
+    /// Copies nothing if all of it is UTF-8. Where others are to be refused, take
+    /// `std::str::from_utf8(fetched.body())`; for another charset decode [`body`](Self::body).
+    pub fn text(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.body)
     }
 
     /// How many bytes the body has, be it here or in a file.

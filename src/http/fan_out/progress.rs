@@ -36,8 +36,10 @@ impl Progress {
     }
 
     /// Keeps one line on standard error up to date: `Progress: 3/500`, or `Progress: 3` while the
-    /// total is unknown. A line break follows at the end. Silent where standard error is not a
-    /// terminal.
+    /// total is unknown. A line break follows at the end.
+    ///
+    /// Silent where standard error is not a terminal: in a file, a pipe or the log of a service
+    /// there is nothing of it. For lines there take [`Progress::new`].
     pub fn stderr() -> Self {
         Self(Output::Line { always: false })
     }

@@ -57,6 +57,7 @@ pub struct Failure {
     /// In how many runs it was shrunk.
     pub(super) spent: usize,
     pub(super) repeats: bool,
+    pub(super) passed_in: Option<usize>,
 }
 
 impl Failure {
@@ -74,6 +75,14 @@ impl Failure {
     pub fn run(&self) -> usize {
         self.runs
     }
+
+    /// The run in which a schedule had passed that fails now: something outlives a run, a limit
+    /// or a counter made outside of the scenario, say.
+    ///
+    /// `None` if no such schedule was met.
+    pub fn passed_in(&self) -> Option<usize> {
+        self.passed_in
+    }
 }
 
 impl fmt::Display for Failure {
@@ -88,16 +97,35 @@ impl fmt::Display for Failure {
         if self.first > self.schedule.len() {
             write!(f, ", shrunk from {} in {} runs", self.first, self.spent)?;
         }
+        if !self.repeats && !self.schedule.is_empty() {
+            write!(f, ", `{}`", self.schedule)?;
+        }
         let entries = self.schedule.entries().iter();
         for (entry, note) in entries.zip(&self.notes) {
             write!(f, "\n  {entry}: {note}")?;
         }
         if self.repeats {
             write!(f, "\nto see it again, put `.replay(\"{}\")`", self.schedule)?;
-            f.write_str(" in the place of `.run()`")
-        } else {
-            f.write_str("\nit does not happen again: what ran depends on more than its `Sim`")
+            return f.write_str(" in the place of `.run()`");
         }
+        match self.passed_in {
+            Some(run) if self.spent == 0 => {
+                write!(f, "\nthe same schedule passed in run {run}")?;
+            }
+            Some(run) => {
+                write!(
+                    f,
+                    "\nshrunk further it is a schedule that passed in run {run}"
+                )?;
+            }
+            None => {
+                f.write_str("\nit does not happen again")?;
+                return f.write_str(": what ran depends on more than its `Sim`");
+            }
+        }
+        f.write_str(
+            ": something outlives a run; make limits, queues and counters inside the scenario",
+        )
     }
 }
 

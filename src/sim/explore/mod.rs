@@ -1,5 +1,6 @@
 mod failure;
 mod orders;
+mod passed;
 mod shrink;
 mod silence;
 mod trial;
@@ -7,6 +8,7 @@ mod trial;
 use std::collections::VecDeque;
 use std::fmt;
 
+use self::passed::Passed;
 use self::shrink::shrink;
 use self::trial::Trial;
 use super::Sim;
@@ -31,7 +33,10 @@ const MOST_RUNS: usize = 100_000;
 /// What differs from run to run is the order of the tasks, those of a
 /// [`Group`](crate::group::Group) included; which of the futures inside a [`Sim::may_drop`] are
 /// dropped, and when; and the [`Faults`], if there are to be any. A run is repeatable as long as
-/// `scenario` draws nothing by itself and waits for nobody outside of its `Sim`.
+/// `scenario` draws nothing by itself and waits for nobody outside of its `Sim`. Make limits,
+/// queues and counters inside of it: one made outside carries what a run did into the next, and
+/// of a failure that comes from that no schedule is to blame. Where the same schedule has passed
+/// before, the [`Failure`] says so, and is not shrunk.
 ///
 /// Panics of the runs are not printed: the panic hook of the process is replaced, once, by one
 /// that passes on all others.
@@ -159,31 +164,51 @@ impl<F: FnMut(&Sim)> Explore<F> {
     ///
     /// # Errors
     ///
-    /// The first [`Failure`], shrunk.
+    /// The first [`Failure`], shrunk if it fails again by itself.
     pub fn try_run(mut self) -> Result<Explored, Failure> {
         let mut runs = 0;
-        let found = match self.search(&mut runs) {
+        let mut passed = Passed::default();
+        let found = match self.search(&mut runs, &mut passed) {
             Ok(explored) => return Ok(explored),
             Err(found) => found,
         };
-        let first = found.record.taken.len();
+        let first = &found.record.taken;
+        let mut passed_in = passed.run_of(first);
         let mut spent = 0;
-        let schedule = shrink(found.record.taken.clone(), |schedule| {
+        let shrunk = shrink(first.clone(), |schedule| {
+            if passed_in.is_some() {
+                return None;
+            }
             spent += 1;
             let trial = self.trial(Plan::follow(schedule.clone()));
-            trial.failure.is_some().then_some(trial.record.taken)
+            trial.failure.as_ref()?;
+            passed_in = passed.run_of(&trial.record.taken);
+            Some(trial.record.taken)
         });
-        let last = self.trial(Plan::follow(schedule.clone()).keep_notes());
-        let repeats = last.failure.is_some();
-        let message = last.failure.or(found.failure).unwrap_or_default();
+        let shrunk = match passed_in {
+            Some(_) => first.clone(),
+            None => shrunk,
+        };
+        let mut last = self.trial(Plan::follow(shrunk.clone()).keep_notes());
+        let repeats = last.failure.is_some() && passed_in.is_none();
+        let schedule = if repeats { shrunk } else { first.clone() };
+        // What is noted of another run is not true of this one.
+        if last.record.taken != schedule {
+            last.record.notes.clear();
+        }
+        let message = match repeats {
+            true => last.failure,
+            false => found.failure,
+        };
         Err(Failure {
-            message,
+            message: message.unwrap_or_default(),
             schedule,
             notes: last.record.notes,
             runs,
-            first,
+            first: first.len(),
             spent,
             repeats,
+            passed_in,
         })
     }
 
@@ -203,7 +228,7 @@ impl<F: FnMut(&Sim)> Explore<F> {
     }
 
     /// Looks for a run that fails.
-    fn search(&mut self, runs: &mut usize) -> Result<Explored, Trial> {
+    fn search(&mut self, runs: &mut usize, passed: &mut Passed) -> Result<Explored, Trial> {
         let mut explored = Explored {
             schedules: 0,
             length: self.exhaustive,
@@ -216,6 +241,7 @@ impl<F: FnMut(&Sim)> Explore<F> {
             if trial.failure.is_some() {
                 return Err(trial);
             }
+            passed.add(&trial.record.taken, *runs);
             let room = self.most_runs - *runs;
             self.grow(&mut frontier, &schedule, &trial, room, &mut explored);
         }
@@ -229,6 +255,7 @@ impl<F: FnMut(&Sim)> Explore<F> {
                 if trial.failure.is_some() {
                     return Err(trial);
                 }
+                passed.add(&trial.record.taken, *runs);
             }
         }
         explored.schedules = *runs;

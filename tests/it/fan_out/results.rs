@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::error::Error;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -349,6 +350,24 @@ fn the_body_of_a_refused_status_is_cut() {
 }
 
 // H16
+#[test]
+fn a_body_can_be_read_as_text() {
+    let sim = Sim::new();
+    let server = Server::new(&sim, |call| async move {
+        Ok(Response::new(Body::from(match &*call.path {
+            "/text" => "gr\u{fc}n".as_bytes().to_vec(),
+            _ => b"gr\xfcn".to_vec(),
+        })))
+    });
+    let fan_out = FanOut::new(&sim.runtime(), server);
+    sim.block_on(async {
+        let text = fan_out.fetch("http://h/text").await.unwrap();
+        assert!(matches!(text.text(), Cow::Borrowed("gr\u{fc}n")));
+        let other = fan_out.fetch("http://h/latin").await.unwrap();
+        assert_eq!(other.text(), "gr\u{fffd}n");
+    });
+}
+
 #[test]
 fn a_body_above_the_limit_is_an_error_and_is_not_read_on() {
     let sim = Sim::new();

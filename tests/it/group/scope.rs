@@ -688,7 +688,7 @@ fn what_a_dropped_scope_kept_goes_to_its_hook() {
     drop(running);
     let failed = heard.take();
     assert_eq!(failed.len(), 2, "{failed:?}");
-    assert!(failed[0].starts_with("scope/") && failed[0].contains(&format!("scope.rs:{at}:")));
+    assert!(failed[0].starts_with("scope at ") && failed[0].contains(&format!("scope.rs:{at}:")));
     assert!(failed[0].ends_with("failed: one"), "{failed:?}");
     assert_eq!(failed[1], panicked("two"));
     drop(held);

@@ -349,7 +349,6 @@ fn the_body_of_a_refused_status_is_cut() {
     assert_eq!(server.seen().running, 0);
 }
 
-// H16
 #[test]
 fn a_body_can_be_read_as_text() {
     let sim = Sim::new();
@@ -368,6 +367,7 @@ fn a_body_can_be_read_as_text() {
     });
 }
 
+// H16
 #[test]
 fn a_body_above_the_limit_is_an_error_and_is_not_read_on() {
     let sim = Sim::new();

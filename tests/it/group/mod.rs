@@ -1,5 +1,6 @@
 //! Groups on the deterministic runtime.
 
+mod asked;
 mod block;
 mod cancel;
 mod context;
@@ -10,7 +11,10 @@ mod limit;
 mod random;
 mod same;
 mod scope;
+mod shields;
+mod told;
 mod tools;
+mod turns;
 
 use std::future::{Future, pending};
 use std::num::NonZeroUsize;

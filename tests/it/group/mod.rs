@@ -12,6 +12,7 @@ mod random;
 mod same;
 mod scope;
 mod shields;
+mod starts;
 mod told;
 mod tools;
 mod turns;

@@ -176,9 +176,9 @@ impl Ready {
     }
 
     /// Ends a poll as pending: wakes the task when somebody is woken, at once if somebody was.
+    /// Only after [`find`](Self::find) said no.
     pub(super) fn park(&mut self, cx: &Context<'_>) {
-        let waits =
-            self.bits == 0 && self.now.is_empty() && self.later.is_empty() && self.shared.arm(cx);
+        let waits = self.later.is_empty() && self.shared.arm(cx);
         if !waits {
             cx.waker().wake_by_ref();
         }

@@ -327,7 +327,7 @@ impl<T> Seat<'_, T> {
             let removed = served.map(|key| state.waiters.remove(key));
             let answer = match &removed {
                 Some(removed) => removed.data.clone(),
-                None if self.place.is_some() => None,
+                // None while somebody queues, for a load is under way then.
                 None => state.answer(),
             };
             let value = match answer {

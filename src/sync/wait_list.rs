@@ -209,22 +209,19 @@ impl<D> WaitList<D> {
         if let Some(after) = links.after.key() {
             self.links_mut(after).before = links.before;
         }
-        self.ends = match self.ends {
-            Some((first, last)) if first == key || last == key => {
-                let first = if first == key {
-                    links.after.key()
-                } else {
-                    Some(first)
-                };
-                let last = if last == key {
-                    links.before.key()
-                } else {
-                    Some(last)
-                };
-                first.zip(last)
-            }
-            ends => ends,
-        };
+        self.ends = self.ends.and_then(|(first, last)| {
+            let first = if first == key {
+                links.after.key()
+            } else {
+                Some(first)
+            };
+            let last = if last == key {
+                links.before.key()
+            } else {
+                Some(last)
+            };
+            first.zip(last)
+        });
     }
 
     fn links_mut(&mut self, key: usize) -> &mut Links {

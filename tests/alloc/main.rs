@@ -6,6 +6,7 @@ mod counter;
 #[cfg(feature = "http")]
 mod fan_out;
 mod group;
+mod group_bursts;
 mod local;
 mod memo;
 mod queue;

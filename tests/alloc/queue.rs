@@ -119,3 +119,25 @@ fn the_room_of_a_burst_is_given_back() {
     });
     assert!(counts.kept <= 0, "{counts:?}");
 }
+
+// Q5
+#[test]
+fn batches_of_waits_that_overlap_leave_nothing() {
+    const BATCH: usize = 200;
+    let mut cx = Context::from_waker(Waker::noop());
+    let queue = Queue::<usize>::bounded(1);
+    let mut stays = pin!(queue.pop());
+    assert!(stays.as_mut().poll(&mut cx).is_pending());
+    let mut last = Vec::new();
+    let mut overlap = |cx: &mut Context<'_>| {
+        let mut next: Vec<_> = (0..BATCH).map(|_| Box::pin(queue.pop())).collect();
+        for pop in &mut next {
+            assert!(pop.as_mut().poll(cx).is_pending());
+        }
+        last = next;
+    };
+    // Until the line is as long as it gets.
+    (0..20).for_each(|_| overlap(&mut cx));
+    let (counts, ()) = count(|| (0..200).for_each(|_| overlap(&mut cx)));
+    assert_eq!(counts.kept, 0);
+}

@@ -15,15 +15,20 @@ mod every_future;
 #[cfg(feature = "http")]
 mod fan_out;
 mod group;
+mod in_place;
 mod keyed_rate_limit;
+mod keyed_sweeps;
 mod limit;
 mod memo;
 mod memo_model;
 mod once;
+mod once_drops;
 mod polled;
 mod pool;
 mod queue;
+mod queue_halves;
 mod queue_model;
+mod queue_waits;
 mod random;
 mod rate_limit;
 #[cfg(feature = "tracing")]
@@ -48,3 +53,4 @@ mod task_panics;
 mod time_timeout;
 mod time_timer;
 mod token;
+mod wait_wakers;

@@ -198,6 +198,18 @@ fn the_driver_of_an_isolated_task_ends_with_it() {
 }
 
 #[test]
+fn each_task_of_an_isolated_group_has_a_driver() {
+    let host = ByHand::new();
+    let group = Group::builder(&host.runtime()).isolated().build();
+    group.spawn(Forever(Arc::default()));
+    for name in ["one", "two"] {
+        group.task(name).spawn(Forever(Arc::default()));
+    }
+    host.run();
+    assert_eq!(host.alive(), 3);
+}
+
+#[test]
 fn a_child_is_polled_once_for_each_wake_from_outside() {
     let host = ByHand::new();
     let group = Group::builder(&host.runtime()).build();

@@ -1,5 +1,6 @@
 //! Groups on the deterministic runtime.
 
+mod asked;
 mod block;
 mod cancel;
 mod context;
@@ -11,9 +12,13 @@ mod panics;
 mod random;
 mod same;
 mod scope;
+mod shields;
+mod starts;
+mod told;
 mod tools;
 #[cfg(feature = "tracing")]
 mod traced;
+mod turns;
 
 use std::future::{Future, pending};
 use std::num::NonZeroUsize;

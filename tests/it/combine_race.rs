@@ -727,7 +727,7 @@ fn a_quorum_ends_as_soon_as_its_outcome_is_certain() {
         let error = quorum(6, entrants([Ok(1); 5])).await.unwrap_err();
         assert_eq!(
             error.to_string(),
-            "6 successes were needed of too few futures"
+            "6 successes were needed of fewer futures"
         );
         assert_eq!(rt.now(), start, "known without waiting");
 
@@ -871,9 +871,9 @@ fn an_error_of_many_has_the_last_as_its_source() {
     assert_eq!(source(&none), last);
     let few = now(quorum(2, ["1", "x", ""].map(parse))).unwrap_err();
     assert_eq!(source(&few), last);
-    assert!(
-        few.to_string()
-            .ends_with("too many had failed: cannot parse integer from empty string")
+    assert_eq!(
+        few.to_string(),
+        "1 of the 2 successes needed came, 2 futures failed"
     );
     let bad = |_: &std::num::ParseIntError| false;
     let hit = now(quorum(1, ["x", "1"].map(parse)).tolerate(bad)).unwrap_err();

@@ -27,13 +27,13 @@ fn debug_of_races() {
     shows(&ok, "RaceOk { running: 2, .. }");
     shows(
         &now(ok).err().unwrap(),
-        "Failures { errors: 2, intolerable: false, .. }",
+        "Failures { errors: [(0, 1), (1, 2)], intolerable: false }",
     );
     let most = quorum(2, [fails(1), fails(2)]);
     shows(&most, "Quorum { needed: 2, running: 2, .. }");
     shows(
         &now(most).err().unwrap(),
-        "QuorumError { needed: 2, successes: 0, failures: 1, .. }",
+        "QuorumError { needed: 2, successes: 0, failures: [(0, 1)], .. }",
     );
 }
 

@@ -571,11 +571,11 @@ fn nought_is_refused_where_it_is_said() {
         ("no header", Box::new(|| drop(new().bearer_auth("\n")))),
         ("colon", Box::new(|| drop(new().basic_auth("a:b", "c")))),
         (
-            "no name or no value",
+            "no header can have that name",
             Box::new(|| drop(new().header("a b", "c"))),
         ),
         (
-            "no name or no value",
+            "the header a can not hold that value",
             Box::new(|| drop(new().header("a", "\n"))),
         ),
         (

@@ -102,7 +102,7 @@ fn every_end_is_told_once() {
             "DEBUG group cancelled path=\"g\" reason=shutdown",
             "DEBUG cancelled path=\"g/dropped\" reason=shutdown",
             "DEBUG aborted path=\"g/deaf\" reason=shutdown",
-            "WARN group shut down path=\"g\" report=0 finished, 0 failed, 1 cancelled, 1 aborted",
+            "WARN group shut down path=\"g\" report=since it was asked to stop: 0 finished, 0 failed, 1 cancelled, 1 aborted",
         ]
     );
 }

@@ -31,7 +31,10 @@ use pin_project_lite::pin_project;
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a list of futures",
-    note = "take a tuple of up to eight, an array, a vector or an iterator of futures"
+    label = "not a list of futures with one type of output",
+    note = "take a tuple of up to eight, an array, a vector or an iterator of futures",
+    note = "all have to give the same type; where they do not, wrap it in an enum, or take `race`, \
+            whose tuples tell the places apart"
 )]
 pub trait IntoEntrants<Kind> {
     /// One of the futures.

@@ -14,7 +14,9 @@ pub enum Stage {
 
 /// What failed first, and what failed after it.
 ///
-/// Displays all of it: `the query failed; then: the connection is gone`.
+/// Displays all of it: `the query failed; then: the connection is gone`. What caused that is not in
+/// `source()`, as an `E` need not be an [`Error`]: ask [`error`](Self::error) and
+/// [`others`](Self::others).
 #[derive(Debug)]
 pub struct ContextError<E> {
     stage: Stage,

@@ -151,6 +151,9 @@ impl<B, R> fmt::Debug for HandOver<B, R> {
 }
 
 /// Why there is no value from a [`context`].
+///
+/// An error is displayed as it is. What caused it is not in `source()`, as an `E` need not be an
+/// [`Error`]: take it out of [`Failed`](Self::Failed) and ask it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HandOverError<E> {

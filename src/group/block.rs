@@ -231,6 +231,9 @@ async fn wait<E: Send + 'static>(group: &Group<E>) {
 }
 
 /// Why a block gave no value.
+///
+/// An error of the body is displayed as it is. What caused it is not in `source()`, as an `E` need
+/// not be an [`Error`]: take it out of [`Body`](Self::Body) and ask it.
 pub enum BlockError<E = BoxError> {
     /// The body failed, in a block that keeps no failures.
     Body(E),

@@ -26,6 +26,11 @@ const HARD_LIMIT: Duration = Duration::from_secs(5);
 ///
 /// A group made from another is a subgroup of it: it closes and is cancelled with it, and the
 /// other is not closed before it is.
+#[diagnostic::on_unimplemented(
+    message = "no group can be made from `{Self}`",
+    label = "not a `Runtime`, a `Group`, a `GroupRef` or a `Context`",
+    note = "get a `Runtime` from a constructor in `untethered::runtime`, and lend it: `&rt`"
+)]
 pub trait Parent: sealed::Origin {}
 
 impl<P: sealed::Origin> Parent for P {}
@@ -33,6 +38,11 @@ impl<P: sealed::Origin> Parent for P {}
 mod sealed {
     use super::Start;
 
+    #[diagnostic::on_unimplemented(
+        message = "no group can be made from `{Self}`",
+        label = "not a `Runtime`, a `Group`, a `GroupRef` or a `Context`",
+        note = "get a `Runtime` from a constructor in `untethered::runtime`, and lend it: `&rt`"
+    )]
     pub trait Origin {
         type Error: Send + 'static;
 

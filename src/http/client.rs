@@ -42,6 +42,12 @@ pub type Exchange<'a> =
 /// assert_eq!(response.status(), 200);
 /// # });
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an HTTP client",
+    label = "implements no `untethered::http::Client`",
+    note = "`Engine` is one; one of another crate needs its adapter (features `reqwest`, `surf`, \
+            `isahc`, `hyper-tokio`, `tower`); of an async function `client_fn` makes one"
+)]
 pub trait Client: Send + Sync {
     /// Sends `request` and waits for the head of the response.
     fn send(&self, request: Request<Body>) -> Exchange<'_>;

@@ -13,6 +13,12 @@ use super::clock::{Clock, Timer};
 /// Tells the time and sleeps. One of the two traits behind a [`Runtime`](super::Runtime).
 ///
 /// Both methods must go by the same clock.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can not sleep",
+    label = "implements no `untethered::runtime::Sleeper`",
+    note = "for tokio, smol, async-std and plain threads `untethered::runtime` has constructors; for \
+            another runtime implement `Sleeper`"
+)]
 pub trait Sleeper: Send + Sync + 'static {
     /// The present moment. Never goes backwards.
     fn now(&self) -> Instant;

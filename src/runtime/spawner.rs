@@ -25,6 +25,12 @@ use super::driver::Driver;
 ///     }
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can not start tasks",
+    label = "implements no `untethered::runtime::Spawner`",
+    note = "for tokio, smol, async-std and plain threads `untethered::runtime` has constructors; for \
+            another runtime implement `Spawner`"
+)]
 pub trait Spawner: Send + Sync + 'static {
     /// Runs `task` to its end, or drops it.
     ///

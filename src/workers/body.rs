@@ -15,6 +15,11 @@ use crate::task::{catch, forget_panic, panic_message};
 /// What the body of a worker may return: `()`, an exit code, or a `Result` of these.
 ///
 /// An error is exit code 1, a panic 101.
+#[diagnostic::on_unimplemented(
+    message = "a worker can not return `{Self}`",
+    label = "neither `()`, an exit code (`u8`), nor a `Result` of these",
+    note = "the error of a `Result` is any that goes into a `Box<dyn Error + Send + Sync>`"
+)]
 pub trait WorkerOutput: sealed::Output {}
 
 impl WorkerOutput for () {}
@@ -24,6 +29,11 @@ impl<T: WorkerOutput, E: Into<BoxError>> WorkerOutput for Result<T, E> {}
 pub(super) mod sealed {
     use super::BoxError;
 
+    #[diagnostic::on_unimplemented(
+        message = "a worker can not return `{Self}`",
+        label = "neither `()`, an exit code (`u8`), nor a `Result` of these",
+        note = "the error of a `Result` is any that goes into a `Box<dyn Error + Send + Sync>`"
+    )]
     pub trait Output {
         fn code(self) -> Result<u8, BoxError>;
     }

@@ -218,6 +218,12 @@ impl fmt::Debug for Names<'_> {
 /// with a key.
 ///
 /// The key comes back with the result. Without one it is the URL as it was given.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is nothing to fetch",
+    label = "neither a URL nor a request",
+    note = "take a URL (`&str` or `String`), a `Request<Body>`, a `FetchRequest`, or a pair of a key and \
+            one of these"
+)]
 pub trait IntoFetch {
     /// What tells the results apart.
     type Key;

@@ -32,10 +32,13 @@ fn keys_are_swept_once_a_period() {
     assert_eq!(start(5), 1);
 }
 
+/// What a key is to be started with.
+type Start = (KeyedRateLimit<Hasty>, Runtime);
+
 /// A key that starts its equal when it is compared for the first time.
 struct Hasty {
     name: u8,
-    at_eq: Rc<Cell<Option<(KeyedRateLimit<Hasty>, Runtime)>>>,
+    at_eq: Rc<Cell<Option<Start>>>,
 }
 
 impl Hash for Hasty {

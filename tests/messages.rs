@@ -194,6 +194,10 @@ async fn futures(sim: &Sim, table: &mut Table) {
     );
     let period = Duration::ZERO;
     table.row(
+        "`InvalidJitter`",
+        error(Timer::builder(&rt, SECOND).try_jitter(2 * SECOND, 0)),
+    );
+    table.row(
         "`InvalidPeriod`",
         error(Interval::try_new(&rt, rt.now(), period)),
     );

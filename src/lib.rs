@@ -55,10 +55,6 @@
     allow(rustdoc::broken_intra_doc_links)
 )]
 
-#[cfg(all(doctest, feature = "http", feature = "sim", feature = "workers"))]
-#[doc = include_str!("../README.md")]
-struct Readme;
-
 #[cfg(all(
     doctest,
     feature = "http",

@@ -243,6 +243,10 @@ async fn futures(sim: &Sim, table: &mut Table) {
     );
     let period = Duration::ZERO;
     table.error(
+        "`InvalidJitter`",
+        error(Timer::builder(&rt, SECOND).try_jitter(2 * SECOND, 0)),
+    );
+    table.error(
         "`InvalidPeriod`",
         error(Interval::try_new(&rt, rt.now(), period)),
     );

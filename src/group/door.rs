@@ -1,7 +1,7 @@
 //! The one way into a group, under every handle that can spawn.
 
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::{Future, pending, poll_fn};
 use std::panic::Location;
 use std::pin::pin;
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use super::node::Node;
 use super::slot::Slot;
 use super::state::Wait;
 use super::verdict::{ToHandle, Verdict};
+use crate::sync::OwnedPermit;
 use crate::task::catch_drop;
 
 pub(super) struct Door<E> {
@@ -39,6 +40,8 @@ pub(super) struct Options {
     pub(super) label: Label,
     pub(super) on_cancel: OnCancel,
     pub(super) isolated: bool,
+    /// Taken before the task is there.
+    pub(super) permit: Option<OwnedPermit>,
 }
 
 impl Options {
@@ -51,6 +54,7 @@ impl Options {
             },
             on_cancel: OnCancel::default(),
             isolated: false,
+            permit: None,
         }
     }
 }
@@ -81,6 +85,7 @@ impl<E: Send + 'static> Door<E> {
         &self,
         member: &Arc<Member>,
         isolated: bool,
+        permit: Option<OwnedPermit>,
         future: F,
         verdict: V,
     ) -> Handle<V::Value>
@@ -89,7 +94,8 @@ impl<E: Send + 'static> Door<E> {
         F::Output: Send + 'static,
         V: Verdict<F::Output>,
     {
-        match member::spawn(member, self.who, isolated, self.slot(), future, verdict) {
+        let slot = permit.map_or_else(|| self.slot(), Slot::Held);
+        match member::spawn(member, self.who, isolated, slot, future, verdict) {
             Ok(handle) => handle,
             Err(future) => self.refuse(future),
         }
@@ -102,15 +108,9 @@ impl<E: Send + 'static> Door<E> {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        if !self.node.is_open_to(self.who) {
-            return Err(TrySpawnError::Closed(future));
-        }
-        let slot = match &self.node.setup.limit {
-            None => Slot::Free,
-            Some(limit) => match limit.try_acquire_owned() {
-                Some(permit) => Slot::Held(permit),
-                None => return Err(TrySpawnError::Full(future)),
-            },
+        let slot = match self.slot_if_free() {
+            Ok(slot) => slot,
+            Err(refused) => return Err(refused.map(|()| future)),
         };
         let caller = Location::caller();
         child::spawn(&self.node, self.who, caller, slot, future, ToHandle)
@@ -130,24 +130,65 @@ impl<E: Send + 'static> Door<E> {
     {
         let caller = Location::caller();
         async move {
-            let slot = match &self.node.setup.limit {
-                None => Slot::Free,
-                Some(limit) => {
-                    let mut closing = Wait::new(&self.node, false);
-                    let mut wait = pin!(limit.acquire_owned());
-                    let permit = poll_fn(|cx| match closing.poll(cx) {
-                        Poll::Ready(()) => Poll::Ready(None),
-                        Poll::Pending => wait.as_mut().poll(cx).map(Some),
-                    });
-                    match permit.await {
-                        Some(permit) => Slot::Held(permit),
-                        None => return Err(TrySpawnError::Closed(future)),
-                    }
-                }
+            let Some(slot) = self.slot_when_free().await else {
+                return Err(TrySpawnError::Closed(future));
             };
             child::spawn(&self.node, self.who, caller, slot, future, ToHandle)
                 .map_err(TrySpawnError::Closed)
         }
+    }
+
+    /// A slot now. The error says why there is none.
+    pub(super) fn slot_if_free(&self) -> Result<Slot, TrySpawnError<()>> {
+        if !self.node.is_open_to(self.who) {
+            return Err(TrySpawnError::Closed(()));
+        }
+        match &self.node.setup.limit {
+            None => Ok(Slot::Free),
+            Some(limit) => match limit.try_acquire_owned() {
+                Some(permit) => Ok(Slot::Held(permit)),
+                None => Err(TrySpawnError::Full(())),
+            },
+        }
+    }
+
+    /// A slot, once one is free. `None` if the group takes no more before.
+    pub(super) async fn slot_when_free(&self) -> Option<Slot> {
+        let Some(limit) = &self.node.setup.limit else {
+            return self.node.is_open_to(self.who).then_some(Slot::Free);
+        };
+        let mut shut = pin!(self.shut());
+        let mut wait = pin!(limit.acquire_owned());
+        poll_fn(|cx| match shut.as_mut().poll(cx) {
+            Poll::Ready(()) => Poll::Ready(None),
+            Poll::Pending => wait
+                .as_mut()
+                .poll(cx)
+                .map(|permit| Some(Slot::Held(permit))),
+        })
+        .await
+    }
+
+    /// Waits until nothing more is taken from here: from a member that is later than from others.
+    async fn shut(&self) {
+        let outside = self.who == Who::Outside;
+        let mut ending = Wait::new(&self.node, !outside);
+        // A member that cleans up holds the end of a cancelled group off.
+        let cancel = (self.who == Who::Member).then(|| self.node.token());
+        let mut cancelled = pin!(async {
+            match &cancel {
+                Some(token) => token.cancelled().await,
+                None => pending().await,
+            }
+        });
+        poll_fn(|cx| {
+            if self.node.is_open_to(self.who) && cancelled.as_mut().poll(cx).is_pending() {
+                ending.poll(cx)
+            } else {
+                Poll::Ready(())
+            }
+        })
+        .await;
     }
 
     pub(super) fn refuse<F, T>(&self, future: F) -> Handle<T> {
@@ -166,7 +207,8 @@ impl<E: Send + 'static> Door<E> {
     }
 }
 
-/// Why a [`Group`](super::Group) did not take a future, which it gives back.
+/// Why a [`Group`](super::Group) did not take a future, or a [`TaskBuilder`](super::TaskBuilder),
+/// which it gives back.
 pub enum TrySpawnError<F> {
     /// The group takes no more.
     Closed(F),
@@ -175,7 +217,14 @@ pub enum TrySpawnError<F> {
 }
 
 impl<F> TrySpawnError<F> {
-    /// The future that was not started.
+    pub(super) fn map<T>(self, to: impl FnOnce(F) -> T) -> TrySpawnError<T> {
+        match self {
+            Self::Closed(future) => TrySpawnError::Closed(to(future)),
+            Self::Full(future) => TrySpawnError::Full(to(future)),
+        }
+    }
+
+    /// What was not started.
     pub fn into_inner(self) -> F {
         match self {
             Self::Closed(future) | Self::Full(future) => future,

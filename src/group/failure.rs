@@ -28,6 +28,43 @@ pub enum OnFailure<E = BoxError> {
 impl<E> OnFailure<E> {
     /// Hands each failure to `hook`, which runs where the task ended and must not block.
     ///
+    /// It can not await either. What takes longer, as to write to a server, goes through a queue to
+    /// a task, by `try_push`; what does not fit when it is full is lost, so count it, or cancel the
+    /// group:
+    ///
+    /// ```
+    /// # #[cfg(feature = "sim")] {
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicUsize, Ordering};
+    /// use untethered::Queue;
+    /// use untethered::group::{Group, OnFailure};
+    /// use untethered::sim::Sim;
+    ///
+    /// let sim = Sim::new();
+    /// let rt = sim.runtime();
+    /// let (failures, to_tell) = Queue::bounded(2).into_halves();
+    /// let lost = Arc::new(AtomicUsize::new(0));
+    /// let count = lost.clone();
+    /// let policy = OnFailure::report(move |failure| {
+    ///     if failures.try_push(failure).is_err() {
+    ///         count.fetch_add(1, Ordering::Relaxed);
+    ///     }
+    /// });
+    /// let group = Group::builder(&rt).on_failure(policy).build();
+    /// for _ in 0..3 {
+    ///     group.spawn_fallible(async { Err::<(), _>("hung up") });
+    /// }
+    /// sim.block_on(async {
+    ///     group.join().await.unwrap();
+    ///     drop(group); // and with it the hook and the sender
+    ///     while let Some(failure) = to_tell.pop().await {
+    ///         assert!(failure.to_string().ends_with("hung up"));
+    ///     }
+    /// });
+    /// assert_eq!(lost.load(Ordering::Relaxed), 1);
+    /// # }
+    /// ```
+    ///
     /// A panic of the hook goes to [`Runtime::on_unobserved`](crate::Runtime::on_unobserved).
     pub fn report(hook: impl Fn(Failure<E>) + Send + Sync + 'static) -> Self {
         Self::Report(Arc::new(hook))
@@ -110,6 +147,14 @@ impl<E> Failure<E> {
     /// Whether the task panicked.
     pub fn is_panic(&self) -> bool {
         matches!(self.cause, Cause::Panic(_))
+    }
+
+    /// The text of the panic, if the task panicked with one.
+    pub fn panic_message(&self) -> Option<&str> {
+        match &self.cause {
+            Cause::Error(_) => None,
+            Cause::Panic(error) => error.panic_message(),
+        }
     }
 
     /// The error.

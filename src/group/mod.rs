@@ -218,7 +218,8 @@ impl<E: Send + 'static> Group<E> {
         self.door.spawn(future, self.door.to_group())
     }
 
-    /// Says more about a task before it is started: its name, what a cancel does to it.
+    /// Says more about a task before it is started: its name, what a cancel does to it, whether it
+    /// waits for a slot [before](TaskBuilder::when_free).
     #[track_caller]
     pub fn task(&self, name: impl Into<Name>) -> TaskBuilder<E> {
         TaskBuilder::new(self.door.clone(), Options::new(Some(name.into())))
@@ -240,7 +241,7 @@ impl<E: Send + 'static> Group<E> {
     }
 
     /// Waits for a slot under the limit, then starts `future`; gives it back if the group closes
-    /// first.
+    /// first. For one that may fail, or has a name, take [`TaskBuilder::when_free`].
     ///
     /// # Cancel safety
     ///

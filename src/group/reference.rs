@@ -74,6 +74,27 @@ impl<E: Send + 'static> GroupRef<E> {
         self.door.try_spawn(future)
     }
 
+    /// As [`Group::spawn_when_free`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the returned future drops `future` unrun and gives up its place.
+    ///
+    /// # Errors
+    ///
+    /// [`TrySpawnError::Closed`] if the group takes no more.
+    #[track_caller]
+    pub fn spawn_when_free<F>(
+        &self,
+        future: F,
+    ) -> impl Future<Output = Result<Handle<F::Output>, TrySpawnError<F>>>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.door.spawn_when_free(future)
+    }
+
     /// As [`Group::subgroup`].
     ///
     /// # Errors

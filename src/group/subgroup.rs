@@ -15,7 +15,7 @@ pub(super) fn of<E: Send + 'static>(
 
 /// The [`Group`](super::Group) takes no more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ClosedError(());
+pub struct ClosedError(pub(super) ());
 
 impl fmt::Display for ClosedError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -10,7 +10,7 @@
 //! | [Testing](crate::sim::guide) | how is code tested that waits |
 //! | [Writing a library](library) | how is it written for any runtime |
 //! | [Adding a runtime](adding_a_runtime) | what does a runtime that is not here have to bring |
-//! | [Ten pitfalls](pitfalls) | what goes wrong first |
+//! | [Eleven pitfalls](pitfalls) | what goes wrong first |
 //!
 //! Each page begins with code. All of it is compiled and run as a test.
 

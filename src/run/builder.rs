@@ -16,7 +16,7 @@ use crate::task::{CancellationToken, catch, catch_drop, caught};
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Settings for a main, and the async form of [`run`](super::run()) and
-/// [`run_with`](super::run_with): for a runtime that is there already.
+/// [`run_with`](super::run_with): for a runtime that is there already, as in a `#[tokio::main]`.
 ///
 /// # Examples
 ///
@@ -126,7 +126,8 @@ impl Run {
     /// [`run_with`](super::run_with).
     ///
     /// Listens from the first poll on, until the tasks that `main` has left have ended. One that
-    /// has not, five seconds after it was dropped, goes to [`Runtime::on_unobserved`].
+    /// has not, five seconds after it was dropped, goes to [`Runtime::on_unobserved`]; on tokio such a
+    /// task keeps the process, as [`run_with`](super::run_with) says.
     ///
     /// # Cancel safety
     ///

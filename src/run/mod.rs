@@ -9,6 +9,9 @@
 //! | the same inside a runtime that is there already, or with other settings | [`Run`] |
 //! | no signals and no runtime | [`block_on`](crate::block_on) |
 //!
+//! In a `#[tokio::main]` take [`Run`]: [`run`] and [`run_with`] block, which tokio does not allow
+//! there.
+//!
 //! While it runs the signals do not end the program; afterwards they do again.
 //!
 //! [`SecondSignal::Hurry`]: crate::signal::SecondSignal::Hurry
@@ -40,7 +43,7 @@ use crate::runtime::Runtime;
 ///
 /// # Panics
 ///
-/// If `main` does, and as [`Runtime::block_on`].
+/// If `main` does, and as [`Runtime::block_on`]: in a `#[tokio::main]` await [`Run::main`].
 ///
 /// # Examples
 ///
@@ -66,13 +69,18 @@ pub fn run<F: IntoFuture>(rt: &Runtime, main: F) -> Result<F::Output, RunError> 
 /// interrupted: take [`run`] for such a one, or say with [`Run::signals`] what a second signal does. Tasks that `main` has left in the group of the
 /// context are cancelled and waited for, also if it panics.
 ///
+/// A task that blocks its thread does not hold up the return for ever, but on tokio it holds up the
+/// end of the process: the drop of the tokio runtime waits for it. End that by its
+/// `shutdown_timeout`, or the program by [`std::process::exit`].
+///
 /// # Errors
 ///
 /// [`RunError`] if the system does not let us listen.
 ///
 /// # Panics
 ///
-/// If `main` does, once its tasks have ended, and as [`Runtime::block_on`].
+/// If `main` does, once its tasks have ended, and as [`Runtime::block_on`]: in a `#[tokio::main]`
+/// await [`Run::main_with`].
 ///
 /// # Examples
 ///

@@ -194,8 +194,8 @@ impl Runtime {
     ///
     /// # Panics
     ///
-    /// If `future` does; if called inside of tokio or of a `Sim` that runs; and on a tokio runtime
-    /// of one thread, which only its own `block_on` can drive.
+    /// If `future` does; if called where tokio, on a runtime of tokio, or a `Sim` polls: await it
+    /// there; and on a tokio runtime of one thread, which only its own `block_on` can drive.
     ///
     /// # Examples
     ///
@@ -319,3 +319,14 @@ impl fmt::Debug for Runtime {
         f.debug_struct("Runtime").finish_non_exhaustive()
     }
 }
+
+// Here, and not in the root, because it shows a program on tokio.
+#[cfg(all(
+    doctest,
+    feature = "http",
+    feature = "sim",
+    feature = "tokio",
+    feature = "workers"
+))]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -32,6 +32,14 @@ impl Unobserved {
         }
     }
 
+    /// The text of the panic, if the task panicked with one.
+    pub fn panic_message(&self) -> Option<&str> {
+        match &self.what {
+            What::Panic(payload) => panic_message(&**payload),
+            What::Error(..) => None,
+        }
+    }
+
     /// What the task panicked with.
     ///
     /// # Errors

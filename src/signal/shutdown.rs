@@ -56,6 +56,30 @@ use crate::task::{CancellationToken, discard};
 /// # Ok(())
 /// # }
 /// ```
+///
+/// Signals that do not mean the end, as SIGHUP for a reload, have a listener of their own
+/// (`ShutdownSignals::listen_for([Signal::Hangup])`), of which [`next`](Self::next) alone is looked
+/// at: its token stays cancelled from the first on, and its second token from the second.
+///
+/// ```
+/// use untethered::signal::{ShutdownSignals, Signal};
+///
+/// # futures_lite::future::block_on(async {
+/// let (stop, stops) = ShutdownSignals::manual();
+/// let (hangup, mut reloads) = ShutdownSignals::manual();
+/// hangup.send(Signal::Hangup);
+/// let mut count = 0;
+/// while let Some(_hangup) = stops.token().run_until_cancelled(reloads.next()).await {
+///     count += 1;
+///     match count {
+///         1 => hangup.send(Signal::Hangup), // during the reload: kept for the next turn
+///         _ => stop.send(Signal::Terminate),
+///     }
+/// }
+/// assert_eq!(count, 2);
+/// assert!(reloads.token().is_cancelled() && reloads.second_token().is_cancelled());
+/// # });
+/// ```
 #[must_use = "dropping it lets the signals end the program again"]
 pub struct ShutdownSignals {
     shared: Arc<Shared>,

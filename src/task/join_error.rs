@@ -13,8 +13,14 @@ pub struct JoinError {
 enum Repr {
     Cancelled(Option<Reason>),
     Failed,
+    Panicked(Box<Panic>),
+}
+
+struct Panic {
     /// The lock is there because a payload need not be `Sync` and an error should be.
-    Panicked(Mutex<Box<dyn Any + Send>>),
+    payload: Mutex<Box<dyn Any + Send>>,
+    /// A copy, to be read without the lock.
+    message: Option<Box<str>>,
 }
 
 impl JoinError {
@@ -30,7 +36,10 @@ impl JoinError {
 
     pub(crate) fn panicked(payload: Box<dyn Any + Send>) -> Self {
         Self {
-            repr: Repr::Panicked(Mutex::new(payload)),
+            repr: Repr::Panicked(Box::new(Panic {
+                message: panic_message(&*payload).map(Into::into),
+                payload: Mutex::new(payload),
+            })),
         }
     }
 
@@ -50,6 +59,14 @@ impl JoinError {
         matches!(self.repr, Repr::Panicked(_))
     }
 
+    /// The text of the panic, if the task panicked with one.
+    pub fn panic_message(&self) -> Option<&str> {
+        match &self.repr {
+            Repr::Panicked(panic) => panic.message.as_deref(),
+            Repr::Cancelled(_) | Repr::Failed => None,
+        }
+    }
+
     /// Why the task was cancelled, where whoever cancelled it said so.
     pub fn reason(&self) -> Option<&Reason> {
         match &self.repr {
@@ -65,8 +82,9 @@ impl JoinError {
     /// Gives the error back if the task did not panic.
     pub fn into_panic(self) -> Result<Box<dyn Any + Send>, Self> {
         match self.repr {
-            Repr::Panicked(payload) => {
-                Ok(payload.into_inner().unwrap_or_else(PoisonError::into_inner))
+            Repr::Panicked(panic) => {
+                let payload = panic.payload.into_inner();
+                Ok(payload.unwrap_or_else(PoisonError::into_inner))
             }
             repr => Err(Self { repr }),
         }
@@ -97,18 +115,10 @@ impl fmt::Display for JoinError {
             Repr::Failed => f.write_str("task failed, its group has the error"),
             Repr::Cancelled(None) => f.write_str("task was cancelled"),
             Repr::Cancelled(Some(reason)) => write!(f, "task was cancelled: {reason}"),
-            Repr::Panicked(payload) => {
-                f.write_str("task panicked")?;
-                // Who writes may look at this error too.
-                let message = {
-                    let payload = payload.lock().unwrap_or_else(PoisonError::into_inner);
-                    panic_message(&**payload).map(str::to_owned)
-                };
-                match message {
-                    Some(message) => write!(f, ": {message}"),
-                    None => Ok(()),
-                }
-            }
+            Repr::Panicked(panic) => match &panic.message {
+                Some(message) => write!(f, "task panicked: {message}"),
+                None => f.write_str("task panicked"),
+            },
         }
     }
 }

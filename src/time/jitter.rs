@@ -1,3 +1,4 @@
+use std::fmt;
 use std::time::Duration;
 
 /// A random part of `most`: the same each time it is asked for with the same two numbers.
@@ -13,3 +14,22 @@ pub(super) fn part_of(most: Duration, seed: u64, number: u64) -> Duration {
         .unwrap_or(most)
         .min(most)
 }
+
+/// A jitter longer than the period: ticks would pass each other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvalidJitter {
+    pub(super) most: Duration,
+    pub(super) period: Duration,
+}
+
+impl fmt::Display for InvalidJitter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { most, period } = self;
+        write!(
+            f,
+            "a jitter of {most:?} is longer than the period of {period:?}: ticks would pass each other"
+        )
+    }
+}
+
+impl std::error::Error for InvalidJitter {}

@@ -39,6 +39,7 @@ use std::time::{Duration, Instant};
 
 pub use self::backoff::Backoff;
 pub use self::interval::{Interval, InvalidPeriod, MissedTicks, NextTick, interval, interval_at};
+pub use self::jitter::InvalidJitter;
 pub use self::sleep_or_stop::{SleepOrStop, sleep_or_stop};
 pub use self::timeout::{Elapsed, MoveOnAfter, Timeout, move_on_after, timeout, timeout_at};
 pub use self::timer::{Overlap, Stuck, Tick, TickFailure, Timer, TimerBuilder};

@@ -21,6 +21,7 @@ fn a_panic_reaches_whoever_awaits_with_its_payload() {
     let text: Task<()> = rt.spawn(async { panic!("number {}", 7) });
     let error = sim.block_on(text).unwrap_err();
     assert!(error.is_panic() && !error.is_cancelled());
+    assert_eq!(error.panic_message(), Some("number 7"));
     assert_eq!(error.to_string(), "task panicked: number 7");
     assert_eq!(
         format!("{error:?}"),
@@ -29,6 +30,7 @@ fn a_panic_reaches_whoever_awaits_with_its_payload() {
 
     let number: Task<()> = rt.spawn(async { panic_any(7_u8) });
     let error = sim.block_on(number).unwrap_err();
+    assert_eq!(error.panic_message(), None);
     assert_eq!(error.to_string(), "task panicked");
     assert_eq!(error.into_panic().unwrap().downcast_ref::<u8>(), Some(&7));
 
@@ -83,11 +85,18 @@ fn a_panic_that_nobody_takes_goes_to_the_hook_once() {
         let payloads = Arc::new(Mutex::new(Vec::new()));
         let sink = payloads.clone();
         let keeping = sim.runtime().on_unobserved(move |unobserved| {
-            sink.lock().unwrap().push(unobserved.into_panic().unwrap())
+            let message = unobserved.panic_message().map(str::to_owned);
+            let payload = unobserved.into_panic().unwrap();
+            sink.lock().unwrap().push((message, payload));
         });
+        keeping.spawn(async { panic!("a text") }).detach();
+        sim.run_until_idle();
+        let (message, _) = payloads.lock().unwrap().pop().unwrap();
+        assert_eq!(message.as_deref(), Some("a text"));
         keeping.spawn(async { panic_any(3_u8) }).detach();
         sim.run_until_idle();
-        let payload = payloads.lock().unwrap().pop().unwrap();
+        let (message, payload) = payloads.lock().unwrap().pop().unwrap();
+        assert_eq!(message, None);
         assert_eq!(payload.downcast_ref::<u8>(), Some(&3));
         sim.assert_empty();
     });

@@ -341,7 +341,14 @@ fn failing_and_panicking_ticks_are_told_once_and_the_timer_lives() {
             }
         },
         move |failure: TickFailure<&str>| {
-            hook.lock().unwrap().push(failure.to_string());
+            let text = failure.to_string();
+            let panics =
+                ["callback", "future", "destructor"].contains(&text.rsplit(' ').next().unwrap());
+            assert_eq!(
+                failure.panic_message(),
+                text.rsplit(' ').next().filter(|_| panics)
+            );
+            hook.lock().unwrap().push(text);
             if failure.number() == 3 {
                 panic!("hook");
             }
@@ -433,6 +440,16 @@ impl Sleeper for Late {
     fn sleep_until(&self, deadline: Instant) -> BoxFuture<'static, ()> {
         Box::pin(self.0.sleep_until(deadline + SECOND / 10))
     }
+}
+
+#[test]
+fn a_jitter_from_outside_that_is_too_long_is_an_error() {
+    let timer = Timer::builder(&Sim::new().runtime(), SECOND);
+    let error = timer.try_jitter(2 * SECOND, 0).unwrap_err();
+    let says = "a jitter of 2s is longer than the period of 1s: ticks would pass each other";
+    assert_eq!(error.to_string(), says);
+    let timer = Timer::builder(&Sim::new().runtime(), SECOND);
+    assert!(timer.try_jitter(SECOND, 0).is_ok());
 }
 
 #[test]

@@ -2,11 +2,11 @@
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
-use std::panic;
+use std::panic::{self, AssertUnwindSafe};
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex, Once};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -15,6 +15,7 @@ use tokio::runtime::{Builder, Handle};
 use untethered::Runtime;
 use untethered::group::Group;
 use untethered::runtime::{self, NoRuntime};
+use untethered::{run, run_with};
 
 use crate::contract::without_hanging;
 
@@ -26,6 +27,35 @@ fn current_thread() -> tokio::runtime::Runtime {
 
 fn captured(tokio: &tokio::runtime::Runtime) -> Runtime {
     tokio.handle().clone().try_into().unwrap()
+}
+
+/// How often tokio's timers panicked.
+static PANICS: AtomicUsize = AtomicUsize::new(0);
+
+/// Where a `block_on` was refused.
+static PLACES: Mutex<Vec<(String, u32)>> = Mutex::new(Vec::new());
+
+/// One hook for all: while one is put in the place of another, a panic is lost.
+fn watch_panics() {
+    static WATCHED: Once = Once::new();
+
+    WATCHED.call_once(|| {
+        let others = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            let text = info.to_string();
+            if text.contains("Run::on(&rt).main_with(..).await") {
+                let place = info.location().unwrap();
+                let place = (place.file().to_owned(), place.line());
+                PLACES.lock().unwrap().push(place);
+                return;
+            }
+            // Tests panic for reasons of their own.
+            if text.contains("shutdown") || text.contains("timer error") {
+                PANICS.fetch_add(1, Ordering::Relaxed);
+            }
+            others(info);
+        }));
+    });
 }
 
 #[test]
@@ -179,20 +209,62 @@ fn a_timeout_ends_work_that_always_uses_up_the_budget_of_its_task() {
     });
 }
 
+// K1
+#[test]
+fn a_block_on_inside_of_tokio_is_refused_at_the_line_that_calls_it() {
+    watch_panics();
+    fn calls_refused(rt: &Runtime) -> Vec<(String, u32)> {
+        let first = line!() + 2;
+        for call in [
+            (|rt| rt.block_on(async {})) as fn(&Runtime),
+            |rt| run_with(rt, |_| async {}).unwrap(),
+            |rt| run(rt, async {}).unwrap(),
+        ] {
+            panic::catch_unwind(AssertUnwindSafe(|| call(rt))).unwrap_err();
+        }
+        (first..first + 3)
+            .map(|line| (file!().to_owned(), line))
+            .collect()
+    }
+    without_hanging(|| {
+        let many = Builder::new_multi_thread()
+            .enable_time()
+            .worker_threads(2)
+            .build()
+            .unwrap();
+        let rt = &captured(&many);
+        for tokio in [&many, &current_thread()] {
+            // In the main of a program, in a task, and in what has used up its budget.
+            let refused = tokio.block_on(async { calls_refused(rt) });
+            assert_eq!(std::mem::take(&mut *PLACES.lock().unwrap()), refused);
+            let task = tokio.spawn({
+                let rt = rt.clone();
+                async move { (calls_refused(&rt), calls_refused(&rt)) }
+            });
+            let (refused, again) = tokio.block_on(task).unwrap();
+            assert_eq!(
+                std::mem::take(&mut *PLACES.lock().unwrap()),
+                [refused, again].concat()
+            );
+        }
+        // Where tokio lets a thread block.
+        let _inside = many.enter();
+        assert_eq!(rt.block_on(async { 1 }), 1);
+        let here = rt.clone();
+        let closure = many.spawn_blocking(move || here.block_on(async { 2 }));
+        assert_eq!(rt.block_on(closure).unwrap(), 2);
+        let here = rt.clone();
+        let task =
+            many.spawn(async move { tokio::task::block_in_place(|| here.block_on(async { 3 })) });
+        assert_eq!(rt.block_on(task).unwrap(), 3);
+    });
+}
+
 /// Polls sleeps from foreign threads while the runtime ends. tokio is not even to panic
 /// where that would be caught: the panic hook would be told.
 #[test]
 fn a_sleep_does_not_panic_in_the_middle_of_a_shutdown() {
-    static PANICS: AtomicUsize = AtomicUsize::new(0);
-
-    let others = panic::take_hook();
-    panic::set_hook(Box::new(move |info| {
-        // Those of tokio's timers; tests panic for reasons of their own beside this one.
-        if info.to_string().contains("shutdown") || info.to_string().contains("timer error") {
-            PANICS.fetch_add(1, Ordering::Relaxed);
-        }
-        others(info);
-    }));
+    watch_panics();
     without_hanging(|| {
         for round in 0..100 {
             let tokio = if round % 2 == 0 {

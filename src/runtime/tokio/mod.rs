@@ -7,9 +7,11 @@ use std::fmt;
 use std::future::Future;
 use std::num::NonZeroUsize;
 use std::pin::{Pin, pin};
-use std::task::Context;
+use std::task::{Context, Waker};
 
 use ::tokio::runtime::{Handle, RuntimeFlavor};
+use ::tokio::task::consume_budget;
+use ::tokio::task::coop::has_budget_remaining;
 
 use self::timers::Timers;
 use super::clock::Clock;
@@ -18,7 +20,9 @@ use crate::task::{catch, forget_panic};
 
 /// The tokio runtime this is called in, current-thread or multi-thread.
 ///
-/// To take one from outside, hand its handle to [`Runtime::try_from`].
+/// To take one from outside, hand its handle to [`Runtime::try_from`]. Inside, as in a
+/// `#[tokio::main]`, what runs on it is awaited: [`Runtime::block_on`], and `run` and `run_with`
+/// with it, would block a thread that runs tasks, and panic.
 ///
 /// The clock is tokio's: it stands still and jumps where `tokio::time::pause` says so. Blocking
 /// closures go to tokio's own pool. What is spawned after the tokio runtime was shut down is
@@ -134,19 +138,22 @@ impl Spawner for Tasks {
     }
 
     fn block_on(&self, main: Pin<&mut dyn Future<Output = ()>>) -> Result<(), String> {
-        if let RuntimeFlavor::CurrentThread = self.handle.runtime_flavor() {
-            return Err(
-                "a tokio runtime of one thread runs nothing outside of its own \
-                        `Runtime::block_on`: await the future there"
-                    .into(),
-            );
-        }
-        self.handle.block_on(main);
-        Ok(())
+        let refusal = if polls_here() {
+            "this thread runs tasks of tokio and must not block: await the future here. \
+             For `run` and `run_with` that is `Run::on(&rt).main(..).await` and \
+             `Run::on(&rt).main_with(..).await`"
+        } else if self.handle.runtime_flavor() == RuntimeFlavor::CurrentThread {
+            "a tokio runtime of one thread runs nothing outside of its own \
+             `Runtime::block_on`: await the future there"
+        } else {
+            self.handle.block_on(main);
+            return Ok(());
+        };
+        Err(refusal.into())
     }
 
     fn should_yield(&self) -> bool {
-        !::tokio::task::coop::has_budget_remaining()
+        !has_budget_remaining()
     }
 
     fn yield_now(&self, cx: &mut Context<'_>) {
@@ -166,6 +173,17 @@ impl Spawner for Tasks {
             self.handle.spawn(async {});
         }
     }
+}
+
+/// Whether tokio polls something on this thread, so that its `block_on` would panic.
+///
+/// tokio does not say so. But what it polls has a budget, kept in a `u8`, and what may block has
+/// none: code in `block_in_place`, in `spawn_blocking`, under a guard of `enter`. Uses that budget
+/// up. Does not see what is `unconstrained`: there tokio panics itself.
+fn polls_here() -> bool {
+    let mut cx = Context::from_waker(Waker::noop());
+    let used_up = (0..=u8::MAX).any(|_| pin!(consume_budget()).poll(&mut cx).is_pending());
+    used_up || !has_budget_remaining()
 }
 
 /// Runs `f` in tokio's context. `None` where the thread is too far gone to have one: in the

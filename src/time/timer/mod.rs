@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use self::driver::Driver;
 pub use self::tick::{Tick, TickFailure};
-use super::{InvalidPeriod, jitter};
+use super::{InvalidJitter, InvalidPeriod, jitter};
 use crate::primitives::atomic::{AtomicU64, Ordering};
 use crate::runtime::{Runtime, report_unobserved};
 use crate::task::{CancellationToken, Task};
@@ -223,16 +223,39 @@ impl TimerBuilder {
     ///
     /// # Panics
     ///
-    /// If `most` is longer than the period.
+    /// If `most` is longer than the period. For numbers that come from outside take
+    /// [`try_jitter`](Self::try_jitter).
     #[track_caller]
-    pub fn jitter(mut self, most: Duration, seed: u64) -> Self {
-        assert!(
-            most <= self.period,
-            "a jitter of {most:?} is longer than the period of {:?}: ticks would pass each other",
-            self.period
-        );
+    pub fn jitter(self, most: Duration, seed: u64) -> Self {
+        match self.try_jitter(most, seed) {
+            Ok(builder) => builder,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// As [`jitter`](Self::jitter), for a time that comes from outside.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidJitter`] if `most` is longer than the period.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use untethered::time::Timer;
+    ///
+    /// # let rt = untethered::sim::Sim::new().runtime();
+    /// let timer = Timer::builder(&rt, Duration::from_secs(1));
+    /// assert!(timer.try_jitter(Duration::from_secs(2), 7).is_err());
+    /// ```
+    pub fn try_jitter(mut self, most: Duration, seed: u64) -> Result<Self, InvalidJitter> {
+        let period = self.period;
+        if most > period {
+            return Err(InvalidJitter { most, period });
+        }
         self.jitter = Jitter { most, seed };
-        self
+        Ok(self)
     }
 
     /// How long a tick may go on after it was asked to stop. Nought by default: it is dropped.
@@ -280,6 +303,9 @@ impl TimerBuilder {
 
     /// As [`start`](Self::start), for ticks that can fail. Errors and panics go to `on_failure`,
     /// each once, and the timer lives on.
+    ///
+    /// The hook runs where the tick ended and can not await. What takes longer goes through a queue
+    /// to a task, by `try_push`: say there what is to be lost when it is full, as by counting it.
     ///
     /// # Examples
     ///

@@ -58,6 +58,14 @@ impl<E> TickFailure<E> {
         matches!(self.cause, Cause::Panic(_))
     }
 
+    /// The text of the panic, if it panicked with one.
+    pub fn panic_message(&self) -> Option<&str> {
+        match &self.cause {
+            Cause::Error(_) => None,
+            Cause::Panic(payload) => panic_message(&**payload),
+        }
+    }
+
     /// The error that the tick gave.
     ///
     /// # Errors

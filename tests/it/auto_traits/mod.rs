@@ -96,8 +96,9 @@ fn of_a_missing_runtime() {
 #[test]
 fn of_time() {
     use untethered::time::{
-        Backoff, Elapsed, Interval, InvalidPeriod, MissedTicks, MoveOnAfter, NextTick, Overlap,
-        Sleep, SleepOrStop, Stuck, Tick, TickFailure, Timeout, Timer, TimerBuilder,
+        Backoff, Elapsed, Interval, InvalidJitter, InvalidPeriod, MissedTicks, MoveOnAfter,
+        NextTick, Overlap, Sleep, SleepOrStop, Stuck, Tick, TickFailure, Timeout, Timer,
+        TimerBuilder,
     };
     check! {
         Sleep: true false false;
@@ -110,6 +111,7 @@ fn of_time() {
         Interval: true false true;
         NextTick<'static>: true false true;
         MissedTicks: true true true;
+        InvalidJitter: true true true;
         InvalidPeriod: true true true;
         Timer: true true true;
         TimerBuilder: true true true;

@@ -55,6 +55,18 @@ fn every_future_of_a_group() {
         let second = group.spawn_when_free(p.job(3)).await.unwrap();
         assert_eq!(second.await.unwrap(), 3);
     });
+    row("group::GroupRef::spawn_when_free", |p| async move {
+        let group = Group::builder(&p.rt).limit(1).build();
+        group.spawn(p.job(1));
+        let second = group.reference().spawn_when_free(p.job(3)).await.unwrap();
+        assert_eq!(second.await.unwrap(), 3);
+    });
+    row("group::TaskBuilder::when_free", |p| async move {
+        let group = Group::builder(&p.rt).limit(1).build();
+        group.spawn(p.job(1));
+        let second = group.task("second").when_free().await.unwrap();
+        assert_eq!(second.spawn(p.job(3)).await.unwrap(), 3);
+    });
     row("group::Resource::using", |p| async move {
         let output = group(&p).using(async |group: &Group| {
             group.spawn(p.job(3));

@@ -132,6 +132,7 @@ fn a_panic_fails_a_group_too() {
     });
     let error = sim.block_on(group.join()).unwrap_err();
     assert!(error.failures()[0].is_panic());
+    assert_eq!(error.failures()[0].panic_message(), Some("boom"));
     assert!(error.source().unwrap().to_string().contains("boom"));
     assert!(sim.block_on(handle).unwrap_err().is_failed());
 }

@@ -1,8 +1,10 @@
 use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use untethered::group::Group;
+use untethered::Queue;
+use untethered::group::{BoxError, Group, OnCancel, OnFailure};
 use untethered::sim::{Sim, explore_orders, yield_now};
 use untethered::sync::Limit;
 
@@ -104,6 +106,136 @@ fn spawn_when_free_waits_for_a_slot_and_ends_with_the_group() {
     });
     sim.run_until_idle();
     assert_eq!(group.limit().unwrap().available(), 1);
+}
+
+// G24
+#[test]
+fn a_slot_that_was_waited_for_is_the_tasks_whichever_spawn_comes() {
+    let sim = Sim::new();
+    let kept = OnFailure::collect(9);
+    let group = Group::builder(&sim.runtime())
+        .limit(1)
+        .on_failure(kept)
+        .build();
+    let limit = group.limit().unwrap().clone();
+    sim.block_on(async {
+        let task = |name| group.task(name).when_free();
+        let held = task("held").await.unwrap();
+        assert_eq!((limit.available(), group.len()), (0, 0));
+        // Not one that it has to wait for itself.
+        let held = held.when_free().await.unwrap().if_free().unwrap();
+        let refused = group.task("refused").if_free().unwrap_err();
+        assert!(refused.is_full());
+        drop(held);
+        assert_eq!(
+            refused
+                .into_inner()
+                .if_free()
+                .unwrap()
+                .spawn(async { 1 })
+                .await
+                .unwrap(),
+            1
+        );
+
+        let two = task("2")
+            .await
+            .unwrap()
+            .spawn_fallible(async { Ok::<_, BoxError>(2) });
+        assert_eq!(two.await.unwrap(), 2);
+        let three = task("3")
+            .await
+            .unwrap()
+            .spawn_with(|cx| async move { cx.name().unwrap().to_owned() });
+        assert_eq!(three.await.unwrap(), "3");
+        let four = task("4").await.unwrap();
+        let mut fifth = Box::pin(task("5"));
+        assert!(futures_lite::future::poll_once(&mut fifth).await.is_none());
+        let four = four.spawn_fallible_with(|_| async { Err::<(), _>("lost") });
+        assert!(four.await.unwrap_err().is_failed());
+        drop(fifth.await.unwrap());
+        assert_eq!(limit.available(), 1);
+        let error = group.join().await.unwrap_err();
+        assert_eq!(error.failures()[0].to_string(), "group/4: lost");
+    });
+}
+
+// G24
+#[test]
+fn a_wait_for_a_slot_ends_when_the_group_takes_no_more_from_there() {
+    let sim = Sim::new();
+    let rt = sim.runtime();
+    let group = Group::builder(&rt).limit(1).build();
+    let way_in = group.reference();
+    sim.block_on(async {
+        let held = group.task("held").when_free().await.unwrap();
+        let mut waits = Box::pin(group.task("waits").when_free());
+        let mut other = Box::pin(way_in.spawn_when_free(async {}));
+        assert!(futures_lite::future::poll_once(&mut waits).await.is_none());
+        assert!(futures_lite::future::poll_once(&mut other).await.is_none());
+        group.close();
+        waits.await.unwrap_err();
+        assert!(other.await.unwrap_err().is_closed());
+        assert!(group.task("late").if_free().unwrap_err().is_closed());
+        group.task("late").when_free().await.unwrap_err();
+        // The slot is held; the group has closed since.
+        assert!(held.spawn(async {}).await.unwrap_err().is_cancelled());
+        assert_eq!(group.limit().unwrap().available(), 1);
+    });
+    let unlimited = Group::builder(&rt).build();
+    sim.block_on(unlimited.task("t").when_free())
+        .unwrap()
+        .spawn(async {});
+    unlimited.close();
+    sim.block_on(unlimited.task("t").when_free()).unwrap_err();
+}
+
+// G24
+#[test]
+fn a_member_waits_for_a_slot_while_its_group_drains_and_not_once_it_is_cancelled() {
+    let sim = Sim::new();
+    let rt = sim.runtime();
+    let group = Group::builder(&rt).limit(2).build();
+    let (release, released) = Queue::bounded(1).into_halves();
+    group.spawn(async move { released.pop().await });
+    let member = group.task("member").spawn_with(|cx| async move {
+        let way_in = cx.group();
+        let child = way_in.spawn_when_free(async { 7 }).await.unwrap();
+        let named = cx.task("named").when_free();
+        child.await.unwrap() + named.await.unwrap().spawn(async { 1 }).await.unwrap()
+    });
+    sim.run_until_idle();
+    group.close();
+    sim.run_until_idle();
+    release.try_push(()).unwrap();
+    assert_eq!(sim.block_on(member).unwrap(), 8);
+    sim.block_on(group.closed()).unwrap();
+
+    let group = Group::builder(&rt).limit(1).build();
+    let task = group.task("finish").on_cancel(OnCancel::Finish);
+    let member = task.spawn_with(|cx| async move {
+        let refused = cx.group().spawn_when_free(async {}).await.unwrap_err();
+        (
+            refused.is_closed(),
+            cx.task("late").when_free().await.is_err(),
+        )
+    });
+    sim.run_until_idle();
+    assert!(!member.is_finished());
+    group.cancel("over");
+    assert_eq!(sim.block_on(member).unwrap(), (true, true));
+    assert_eq!(sim.elapsed(), Duration::ZERO);
+
+    // A way in of a member that nobody of the group uses ends with the group.
+    let limit = Limit::new(2);
+    let group = Group::builder(&rt).shared_limit(&limit).build();
+    let way_in = group.task("t").spawn_with(|cx| async move { cx.group() });
+    let way_in = sim.block_on(way_in).unwrap();
+    let _all = limit.try_acquire_many_owned(2).unwrap();
+    let waits = rt.spawn(async move { way_in.spawn_when_free(async {}).await.is_err() });
+    sim.run_until_idle();
+    sim.block_on(group.join()).unwrap();
+    assert!(sim.block_on(waits).unwrap());
 }
 
 #[test]

@@ -45,8 +45,8 @@ pub type Exchange<'a> =
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an HTTP client",
     label = "implements no `untethered::http::Client`",
-    note = "`Engine` is one; one of another crate needs its adapter (features `reqwest`, `surf`, \
-            `isahc`, `hyper-tokio`, `tower`); of an async function `client_fn` makes one"
+    note = "`Engine` is one; for the client of another crate take its adapter, listed in \
+            `untethered::http`; of an async function `client_fn` makes one"
 )]
 pub trait Client: Send + Sync {
     /// Sends `request` and waits for the head of the response.

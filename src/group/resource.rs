@@ -102,6 +102,9 @@ pub trait Resource {
     }
 
     /// As [`Group::close`]: takes nothing more, and finishes what there is.
+    ///
+    /// A task that loops has to watch [`closing`](super::GroupRef::closing) to be finished: its
+    /// token tells of a cancel, not of this.
     fn close(&self) {
         self.life().node.close();
     }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use super::tasks::{Name, Started};
 
 /// Nothing is ready, the future of [`Sim::try_block_on`](super::Sim::try_block_on) is not done,
-/// and time can not help; or something is ready for ever, and time does not come to move.
+/// and time can not help; or something is ready for ever, and time does not come to move; or it
+/// moves and moves, and `future` is not done.
 ///
 /// Displays what each live task waits for, as far as the [`Sim`](super::Sim) knows: where it was
 /// spawned, how often it was polled, and its timers; and of each group its tasks.
@@ -23,6 +24,8 @@ enum Why {
     Outside(Duration),
     /// Something is ready for ever: after so many polls it still was.
     Endless(NonZeroUsize),
+    /// Time has moved so often.
+    Restless(NonZeroUsize),
 }
 
 impl Deadlock {
@@ -41,10 +44,16 @@ impl Deadlock {
         Self { waiting, why }
     }
 
+    pub(super) fn restless(waiting: Waiting, moves: NonZeroUsize) -> Self {
+        let why = Why::Restless(moves);
+        Self { waiting, why }
+    }
+
     /// Whether something was ready for more than [`Sim::poll_limit`](super::Sim::poll_limit)
-    /// polls, rather than nothing at all.
+    /// polls, or time moved more often than [`Sim::move_limit`](super::Sim::move_limit), rather
+    /// than nothing being left to happen.
     pub fn is_livelock(&self) -> bool {
-        matches!(self.why, Why::Endless(_))
+        matches!(self.why, Why::Endless(_) | Why::Restless(_))
     }
 }
 
@@ -60,6 +69,13 @@ impl fmt::Display for Deadlock {
             Why::Endless(polls) => {
                 write!(f, "livelock at {elapsed:?}: ")?;
                 write!(f, "{polls} polls, and time has not moved")?;
+            }
+            Why::Restless(moves) => {
+                write!(f, "livelock at {elapsed:?}: ")?;
+                write!(
+                    f,
+                    "time has moved {moves} times, and what is waited for is not done"
+                )?;
             }
         }
         fmt::Display::fmt(&self.waiting, f)

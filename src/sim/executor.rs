@@ -117,6 +117,7 @@ impl Shared {
         let mut future = pin!(future);
         let (_main, waker) = self.add_main(caller);
         let mut cx = Context::from_waker(&waker);
+        let mut moves = 0;
         while polls != Some(0) {
             match self.step() {
                 Stepped::Ran => {}
@@ -128,7 +129,14 @@ impl Shared {
                         return Ok(Some(output));
                     }
                 }
-                Stepped::Idle => self.wait()?,
+                Stepped::Idle => {
+                    let limit = self.lock().settings.move_limit;
+                    if moves == limit.get() {
+                        return Err(Deadlock::restless(self.waiting(), limit));
+                    }
+                    self.wait()?;
+                    moves += 1;
+                }
                 Stepped::Endless => return Err(self.endless()),
             }
         }

@@ -257,8 +257,9 @@ impl Sim {
     ///
     /// # Errors
     ///
-    /// [`Deadlock`] if nothing is ready, `future` is not done and time can not help, or if
-    /// something has been ready for more than [`poll_limit`](Self::poll_limit) polls.
+    /// [`Deadlock`] if nothing is ready, `future` is not done and time can not help; if
+    /// something has been ready for more than [`poll_limit`](Self::poll_limit) polls; or if time
+    /// has moved more often than [`move_limit`](Self::move_limit).
     ///
     /// # Panics
     ///

@@ -10,6 +10,7 @@ pub(super) struct Settings {
     pub(super) auto_advance: bool,
     pub(super) parallelism: NonZeroUsize,
     pub(super) poll_limit: NonZeroUsize,
+    pub(super) move_limit: NonZeroUsize,
     pub(super) outside_limit: Duration,
 }
 
@@ -17,6 +18,8 @@ pub(super) struct Settings {
 const POLL_LIMIT: NonZeroUsize = NonZeroUsize::new(10_000_000).unwrap();
 /// The same where there are many runs.
 const EXPLORED_POLL_LIMIT: NonZeroUsize = NonZeroUsize::new(100_000).unwrap();
+/// How often time may move while one future is driven.
+const MOVE_LIMIT: NonZeroUsize = NonZeroUsize::new(1_000_000).unwrap();
 /// For how long other threads are waited for.
 const OUTSIDE_LIMIT: Duration = Duration::from_secs(60);
 
@@ -32,6 +35,7 @@ impl Settings {
             } else {
                 POLL_LIMIT
             },
+            move_limit: MOVE_LIMIT,
             outside_limit: OUTSIDE_LIMIT,
         }
     }
@@ -86,6 +90,22 @@ impl Sim {
             panic!("a simulation that may not poll at all runs nothing");
         };
         self.shared.lock().settings.poll_limit = polls;
+    }
+
+    /// How often time may move in one [`block_on`](Self::block_on): a million times by default.
+    ///
+    /// A test that waits for what never comes, beside a task that sleeps again and again, ends this
+    /// way, with a report of who is left. Raise it for a long time in short steps.
+    ///
+    /// # Panics
+    ///
+    /// If `moves` is nought.
+    #[track_caller]
+    pub fn move_limit(&self, moves: usize) {
+        let Some(moves) = NonZeroUsize::new(moves) else {
+            panic!("time that may not move at all needs auto_advance(false)");
+        };
+        self.shared.lock().settings.move_limit = moves;
     }
 
     /// For how long [`OutsideWork`](super::OutsideWork) is waited for: a minute by default.

@@ -194,6 +194,16 @@ impl<S: Source, M: Mode<S>> Concurrent<S, M> {
     /// let squares = concurrent((1..=4).map(|n| async move { n * n })).ordered().on(&rt);
     /// let squares = futures_lite::future::block_on(squares.into_future());
     /// assert_eq!(squares, [1, 4, 9, 16]);
+    ///
+    /// // What runs there borrows nothing: each future has a clone of its own.
+    /// let own = rt.clone();
+    /// let hash = move |n: u64| {
+    ///     let rt = own.clone();
+    ///     async move { rt.spawn_blocking(move || n.wrapping_mul(31)).await }
+    /// };
+    /// let hashes = concurrent((1..=2).map(hash)).ordered().on(&rt);
+    /// let hashes = futures_lite::future::block_on(hashes.into_future());
+    /// assert_eq!(hashes.into_iter().map(Result::unwrap).collect::<Vec<_>>(), [31, 62]);
     /// # }
     /// ```
     #[track_caller]

@@ -878,10 +878,7 @@ fn an_error_of_many_has_the_last_as_its_source() {
     let bad = |_: &std::num::ParseIntError| false;
     let hit = now(quorum(1, ["x", "1"].map(parse)).tolerate(bad)).unwrap_err();
     assert!(hit.is_intolerable());
-    assert_eq!(
-        hit.to_string(),
-        "future 0 failed: invalid digit found in string"
-    );
+    assert_eq!(hit.to_string(), "future 0 failed");
     let nobody = now(race_ok(Vec::<Ready<Result<(), std::fmt::Error>>>::new())).unwrap_err();
     assert_eq!((nobody.is_empty(), source(&nobody)), (true, None));
 }

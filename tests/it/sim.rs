@@ -594,6 +594,39 @@ fn what_runs_for_ever_is_reported() {
 
 // D1
 #[test]
+fn a_wait_beside_a_task_that_sleeps_again_and_again_is_reported() {
+    let sim = Sim::new();
+    sim.move_limit(50);
+    let rt = sim.runtime();
+    rt.spawn({
+        let rt = rt.clone();
+        async move {
+            loop {
+                rt.sleep(Duration::from_secs(10)).await;
+            }
+        }
+    })
+    .detach();
+    let error = sim.try_block_on(std::future::pending::<()>()).unwrap_err();
+    assert!(error.is_livelock());
+    let text = error.to_string();
+    let (head, tasks) = text.split_once('\n').unwrap();
+    assert_eq!(
+        head,
+        "livelock at 500s: time has moved 50 times, and what is waited for is not done"
+    );
+    assert!(tasks.contains("polled 51 times"), "{text}");
+    // Each wait has all of them, and a move by hand needs none.
+    sim.block_on(rt.sleep(Duration::from_secs(400)));
+    sim.advance(Duration::from_secs(10_000));
+    assert_eq!(
+        panic_text(|| sim.move_limit(0)),
+        "time that may not move at all needs auto_advance(false)"
+    );
+}
+
+// D1
+#[test]
 fn what_goes_on_for_long_is_no_livelock_as_long_as_time_moves() {
     let sim = Sim::new();
     sim.poll_limit(1_000);

@@ -20,22 +20,24 @@ const POLL_LIMIT: NonZeroUsize = NonZeroUsize::new(10_000_000).unwrap();
 const EXPLORED_POLL_LIMIT: NonZeroUsize = NonZeroUsize::new(100_000).unwrap();
 /// How often time may move while one future is driven.
 const MOVE_LIMIT: NonZeroUsize = NonZeroUsize::new(1_000_000).unwrap();
+/// The same where there are many runs.
+const EXPLORED_MOVE_LIMIT: NonZeroUsize = NonZeroUsize::new(100_000).unwrap();
 /// For how long other threads are waited for.
 const OUTSIDE_LIMIT: Duration = Duration::from_secs(60);
 
 impl Settings {
     /// What holds unless the test chooses.
     pub(super) fn new(is_explored: bool) -> Self {
+        let (poll_limit, move_limit) = match is_explored {
+            true => (EXPLORED_POLL_LIMIT, EXPLORED_MOVE_LIMIT),
+            false => (POLL_LIMIT, MOVE_LIMIT),
+        };
         Self {
             spurious_wakes: false,
             auto_advance: true,
             parallelism: NonZeroUsize::MIN,
-            poll_limit: if is_explored {
-                EXPLORED_POLL_LIMIT
-            } else {
-                POLL_LIMIT
-            },
-            move_limit: MOVE_LIMIT,
+            poll_limit,
+            move_limit,
             outside_limit: OUTSIDE_LIMIT,
         }
     }
@@ -92,7 +94,8 @@ impl Sim {
         self.shared.lock().settings.poll_limit = polls;
     }
 
-    /// How often time may move in one [`block_on`](Self::block_on): a million times by default.
+    /// How often time may move in one [`block_on`](Self::block_on): a million times by default, a
+    /// hundred thousand in an [exploration](super::explore).
     ///
     /// A test that waits for what never comes, beside a task that sleeps again and again, ends this
     /// way, with a report of who is left. Raise it for a long time in short steps.

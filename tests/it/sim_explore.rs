@@ -295,6 +295,22 @@ fn a_livelock_ends_a_run() {
         failure.message().starts_with("livelock at 0ns: 100 polls"),
         "{failure}"
     );
+
+    // Without a limit of its own, which is lower than elsewhere, as there are many runs.
+    let restless = |sim: &Sim| {
+        let rt = sim.runtime();
+        sim.block_on(async {
+            loop {
+                rt.sleep(Duration::from_secs(1)).await;
+            }
+        })
+    };
+    let failure = explore(restless).try_run().unwrap_err();
+    let text = failure.message();
+    assert!(
+        text.starts_with("livelock at 100000s: time has moved 100000 times"),
+        "{failure}"
+    );
 }
 
 /// How often a scenario was seen to do what it counts, in all schedules of length one.
